@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_PROTO_ENVELOPE_H
+#define E2B_LIB_PROTO_ENVELOPE_H
+
+#include "base/buffer.h"
+
+/* Connect stream envelopes: one byte of flags, four of length (big endian), the payload. */
+
+enum { E2B__ENVELOPE_PREFIX = 5, E2B__ENVELOPE_COMPRESSED = 1, E2B__ENVELOPE_END_STREAM = 2 };
+
+/* Writes the prefix of a payload of `len` bytes (at most UINT32_MAX). */
+void e2b__envelope_prefix(unsigned char prefix[E2B__ENVELOPE_PREFIX], unsigned flags, size_t len);
+
+/* Takes envelopes out of a byte stream that arrives in any pieces, one byte at a time included. A
+ * payload that lies whole in one piece is lent from it without a copy; only one that spans pieces
+ * is gathered. */
+typedef struct e2b__envelope_decoder {
+  e2b__buffer_t gathered; /* prefix and payload so far of the envelope that is not complete */
+  size_t ceiling;         /* of a payload */
+} e2b__envelope_decoder_t;
+
+typedef struct e2b__envelope {
+  unsigned flags;
+  const char *payload; /* lent until the next call with this decoder */
+  size_t len;
+} e2b__envelope_t;
+
+void e2b__envelope_decoder_init(e2b__envelope_decoder_t *decoder, size_t ceiling);
+/* Takes from *data, *len what it can. 1: *envelope is filled; call again. 0: all input is taken
+ * and more is needed. E2B_ETOOBIG: the announced payload is past the ceiling. E2B_EPROTOCOL:
+ * flags other than the two known. E2B_ENOMEM. After an error the decoder stays in it. */
+int e2b__envelope_next(e2b__envelope_decoder_t *decoder, const char **data, size_t *len,
+                       e2b__envelope_t *envelope);
+/* Nonzero when the input so far ends inside an envelope. */
+int e2b__envelope_partial(const e2b__envelope_decoder_t *decoder);
+void e2b__envelope_decoder_free(e2b__envelope_decoder_t *decoder);
+
+#endif
