@@ -51,7 +51,8 @@ typedef enum e2b_toggle { E2B_DEFAULT = 0, E2B_ON = 1, E2B_OFF = 2 } e2b_toggle_
  *     e2b_run_options o;
  *     E2B_INIT(&o);
  * A caller compiled against an older header stays valid: fields it does not know are default. */
-#define E2B_INIT(options) (memset((options), 0, sizeof *(options)), (void)((options)->size = sizeof *(options)))
+#define E2B_INIT(options) \
+  (memset((options), 0, sizeof *(options)), (void)((options)->size = sizeof *(options)))
 
 /* The allocator of everything the library itself allocates. All three must behave like their C
  * namesakes; `user_data` is passed through. Call once, before anything else of the library;

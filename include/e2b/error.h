@@ -10,49 +10,49 @@ extern "C" {
 
 /* What a code says about the failure, beside its name. */
 enum {
-  E2B_FLAG_INPUT = 1 << 0,         /* the call itself was wrong; repeating it cannot help */
-  E2B_FLAG_AUTH = 1 << 1,          /* credentials missing, malformed or refused */
-  E2B_FLAG_NOT_FOUND = 1 << 2,     /* the thing named does not exist */
-  E2B_FLAG_TRANSIENT = 1 << 3,     /* the same call may succeed later */
-  E2B_FLAG_MAYBE_APPLIED = 1 << 4  /* the server may have acted on the request */
+  E2B_FLAG_INPUT = 1 << 0,        /* the call itself was wrong; repeating it cannot help */
+  E2B_FLAG_AUTH = 1 << 1,         /* credentials missing, malformed or refused */
+  E2B_FLAG_NOT_FOUND = 1 << 2,    /* the thing named does not exist */
+  E2B_FLAG_TRANSIENT = 1 << 3,    /* the same call may succeed later */
+  E2B_FLAG_MAYBE_APPLIED = 1 << 4 /* the server may have acted on the request */
 };
 
 /* Every way in which a call can fail: name, number, text, flags. Numbers never change. */
-#define E2B_ERROR_MAP(X)                                                                           \
-  X(ENOMEM, -1, "out of memory", 0)                                                                \
-  X(EINVAL, -2, "invalid argument", E2B_FLAG_INPUT)                                                \
-  X(ECANCELED, -3, "canceled by the caller", E2B_FLAG_MAYBE_APPLIED)                               \
-  X(ECLOSED, -4, "closed", 0)                                                                      \
-  X(EREENTRANT, -5, "not allowed inside a callback", E2B_FLAG_INPUT)                               \
-  X(EAGAIN, -6, "not now, try again", E2B_FLAG_TRANSIENT)                                          \
-  X(EALREADY, -7, "already done", E2B_FLAG_INPUT)                                                  \
-  X(ETOOBIG, -8, "a size limit was reached", 0)                                                    \
-  X(ETIMEDOUT, -9, "timed out", E2B_FLAG_TRANSIENT | E2B_FLAG_MAYBE_APPLIED)                       \
-  X(ESYSTEM, -10, "an operating system call failed", 0)                                            \
-  X(ENOKEY, -20, "Missing E2B API key", E2B_FLAG_INPUT | E2B_FLAG_AUTH)                            \
-  X(EKEYFORMAT, -21, "Invalid E2B API key format", E2B_FLAG_INPUT | E2B_FLAG_AUTH)                 \
-  X(EAUTH, -22, "E2B authentication failed", E2B_FLAG_AUTH)                                        \
-  X(EFORBIDDEN, -23, "forbidden", E2B_FLAG_AUTH)                                                   \
-  X(EQUOTA, -24, "E2B quota exceeded", E2B_FLAG_TRANSIENT)                                         \
-  X(ERATE, -25, "E2B quota exceeded (request rate)", E2B_FLAG_TRANSIENT)                           \
-  X(EREQUEST, -30, "the server rejected the request", E2B_FLAG_INPUT)                              \
-  X(ENOTFOUND, -31, "not found", E2B_FLAG_NOT_FOUND)                                               \
-  X(ESANDBOXNOTFOUND, -32, "sandbox not found", E2B_FLAG_NOT_FOUND)                                \
-  X(ESANDBOXGONE, -33, "the sandbox is gone", E2B_FLAG_NOT_FOUND | E2B_FLAG_MAYBE_APPLIED)         \
-  X(EEXISTS, -34, "already exists", 0)                                                             \
-  X(ECONFLICT, -35, "conflict with the present state", E2B_FLAG_TRANSIENT)                         \
-  X(ENOSPACE, -36, "no space left in the sandbox", 0)                                              \
-  X(EPORTCLOSED, -37, "the sandbox runs but the port is not open", E2B_FLAG_TRANSIENT)             \
-  X(EUNIMPLEMENTED, -38, "not supported by the server", 0)                                         \
-  X(EUNAVAILABLE, -39, "service unavailable", E2B_FLAG_TRANSIENT)                                  \
-  X(ESERVER, -40, "the server failed", E2B_FLAG_MAYBE_APPLIED)                                     \
-  X(EDNS, -50, "host name could not be resolved", E2B_FLAG_TRANSIENT)                              \
-  X(ECONNECT, -51, "could not connect", E2B_FLAG_TRANSIENT)                                        \
-  X(ETLS, -52, "TLS failure", 0)                                                                   \
-  X(ECONNLOST, -53, "connection lost", E2B_FLAG_TRANSIENT | E2B_FLAG_MAYBE_APPLIED)                \
-  X(EPROTOCOL, -54, "the server's answer makes no sense", E2B_FLAG_MAYBE_APPLIED)                  \
-  X(ENORESULT, -60, "the process ended without a result", E2B_FLAG_MAYBE_APPLIED)                  \
-  X(ESYNTAX, -61, "Syntax error", E2B_FLAG_INPUT)                                                  \
+#define E2B_ERROR_MAP(X)                                                                   \
+  X(ENOMEM, -1, "out of memory", 0)                                                        \
+  X(EINVAL, -2, "invalid argument", E2B_FLAG_INPUT)                                        \
+  X(ECANCELED, -3, "canceled by the caller", E2B_FLAG_MAYBE_APPLIED)                       \
+  X(ECLOSED, -4, "closed", 0)                                                              \
+  X(EREENTRANT, -5, "not allowed inside a callback", E2B_FLAG_INPUT)                       \
+  X(EAGAIN, -6, "not now, try again", E2B_FLAG_TRANSIENT)                                  \
+  X(EALREADY, -7, "already done", E2B_FLAG_INPUT)                                          \
+  X(ETOOBIG, -8, "a size limit was reached", 0)                                            \
+  X(ETIMEDOUT, -9, "timed out", E2B_FLAG_TRANSIENT | E2B_FLAG_MAYBE_APPLIED)               \
+  X(ESYSTEM, -10, "an operating system call failed", 0)                                    \
+  X(ENOKEY, -20, "Missing E2B API key", E2B_FLAG_INPUT | E2B_FLAG_AUTH)                    \
+  X(EKEYFORMAT, -21, "Invalid E2B API key format", E2B_FLAG_INPUT | E2B_FLAG_AUTH)         \
+  X(EAUTH, -22, "E2B authentication failed", E2B_FLAG_AUTH)                                \
+  X(EFORBIDDEN, -23, "forbidden", E2B_FLAG_AUTH)                                           \
+  X(EQUOTA, -24, "E2B quota exceeded", E2B_FLAG_TRANSIENT)                                 \
+  X(ERATE, -25, "E2B quota exceeded (request rate)", E2B_FLAG_TRANSIENT)                   \
+  X(EREQUEST, -30, "the server rejected the request", E2B_FLAG_INPUT)                      \
+  X(ENOTFOUND, -31, "not found", E2B_FLAG_NOT_FOUND)                                       \
+  X(ESANDBOXNOTFOUND, -32, "sandbox not found", E2B_FLAG_NOT_FOUND)                        \
+  X(ESANDBOXGONE, -33, "the sandbox is gone", E2B_FLAG_NOT_FOUND | E2B_FLAG_MAYBE_APPLIED) \
+  X(EEXISTS, -34, "already exists", 0)                                                     \
+  X(ECONFLICT, -35, "conflict with the present state", E2B_FLAG_TRANSIENT)                 \
+  X(ENOSPACE, -36, "no space left in the sandbox", 0)                                      \
+  X(EPORTCLOSED, -37, "the sandbox runs but the port is not open", E2B_FLAG_TRANSIENT)     \
+  X(EUNIMPLEMENTED, -38, "not supported by the server", 0)                                 \
+  X(EUNAVAILABLE, -39, "service unavailable", E2B_FLAG_TRANSIENT)                          \
+  X(ESERVER, -40, "the server failed", E2B_FLAG_MAYBE_APPLIED)                             \
+  X(EDNS, -50, "host name could not be resolved", E2B_FLAG_TRANSIENT)                      \
+  X(ECONNECT, -51, "could not connect", E2B_FLAG_TRANSIENT)                                \
+  X(ETLS, -52, "TLS failure", 0)                                                           \
+  X(ECONNLOST, -53, "connection lost", E2B_FLAG_TRANSIENT | E2B_FLAG_MAYBE_APPLIED)        \
+  X(EPROTOCOL, -54, "the server's answer makes no sense", E2B_FLAG_MAYBE_APPLIED)          \
+  X(ENORESULT, -60, "the process ended without a result", E2B_FLAG_MAYBE_APPLIED)          \
+  X(ESYNTAX, -61, "Syntax error", E2B_FLAG_INPUT)                                          \
   X(ENOSTDIN, -62, "standard input is not open", E2B_FLAG_INPUT)
 
 typedef enum e2b_code {
@@ -94,8 +94,8 @@ typedef struct e2b_error {
   uint64_t retry_after_ms;  /* what the server asked for; 0 when it did not */
   e2b_clock_t clock;
   e2b_presence_t sandbox;
-  int maybe_applied; /* nonzero: the request may have taken effect */
-  unsigned attempts; /* how often the request was sent */
+  int maybe_applied;                   /* nonzero: the request may have taken effect */
+  unsigned attempts;                   /* how often the request was sent */
   const struct e2b_execution *partial; /* output up to the failure; NULL when none */
 } e2b_error_t;
 

@@ -2,14 +2,15 @@
 #ifndef E2B_HOST_H
 #define E2B_HOST_H
 
-#include <uv.h>
-
 #include "e2b/base.h"
 #include "e2b/error.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* uv_loop_t is `struct uv_loop_s`; named so here, these headers compile as strict C99. */
+struct uv_loop_s;
 
 /* The local sandbox host: E2B's protocol on loopback, served from a libuv loop, with real processes
  * in namespaces of their own. In the library libe2b_host; the program e2b-host is the same with a
@@ -23,8 +24,8 @@ typedef struct e2b_host_options {
   const char *api_key;   /* what clients must send; default: a random key, see e2b_host_api_key */
   const char *state_dir; /* sandboxes' roots; default: a directory of its own under $TMPDIR or /tmp,
                             removed at close */
-  const char *python_dir; /* a Python environment for `code-interpreter-v1`; default: none, then that
-                             template runs the machine's python3 */
+  const char *python_dir; /* a Python environment for `code-interpreter-v1`; default: none, then
+                             that template runs the machine's python3 */
   int no_isolation;       /* nonzero: no namespaces. Only where the machine is itself a sandbox */
   size_t max_sandboxes;   /* default 1000 */
   e2b_log_cb log;
@@ -36,8 +37,8 @@ typedef void (*e2b_host_closed_cb)(void *user_data);
 
 /* Starts listening. 0 and *host, or E2B_EINVAL, E2B_ENOMEM, E2B_ESYSTEM; then `why` (if not NULL,
  * `why_size` bytes) says what to do, e.g. which flag runs it where namespaces cannot be had. */
-E2B_API int e2b_host_start(uv_loop_t *loop, const e2b_host_options *options, e2b_host_t **host,
-                           char *why, size_t why_size);
+E2B_API int e2b_host_start(struct uv_loop_s *loop, const e2b_host_options *options,
+                           e2b_host_t **host, char *why, size_t why_size);
 /* "http://127.0.0.1:3000": both E2B_API_URL and E2B_SANDBOX_URL. Valid until the host is closed. */
 E2B_API const char *e2b_host_url(const e2b_host_t *host);
 E2B_API const char *e2b_host_api_key(const e2b_host_t *host);

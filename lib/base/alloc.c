@@ -23,13 +23,17 @@ static void libc_free(void *ptr, void *user_data) {
 static const e2b_allocator_t libc_allocator = {libc_malloc, libc_realloc, libc_free, NULL};
 static e2b_allocator_t current = {libc_malloc, libc_realloc, libc_free, NULL};
 
-const char *e2b_version(void) { return E2B_VERSION; }
+const char *e2b_version(void) {
+  return E2B_VERSION;
+}
 
 void e2b_set_allocator(const e2b_allocator_t *allocator) {
   current = allocator != NULL ? *allocator : libc_allocator;
 }
 
-void *e2b__malloc(size_t size) { return current.malloc(size, current.user_data); }
+void *e2b__malloc(size_t size) {
+  return current.malloc(size, current.user_data);
+}
 
 void *e2b__calloc(size_t count, size_t size) {
   if (size != 0 && count > SIZE_MAX / size) return NULL;
@@ -38,7 +42,9 @@ void *e2b__calloc(size_t count, size_t size) {
   return ptr;
 }
 
-void *e2b__realloc(void *ptr, size_t size) { return current.realloc(ptr, size, current.user_data); }
+void *e2b__realloc(void *ptr, size_t size) {
+  return current.realloc(ptr, size, current.user_data);
+}
 
 void e2b__free(void *ptr) {
   if (ptr != NULL) current.free(ptr, current.user_data);
@@ -53,7 +59,9 @@ char *e2b__strndup(const char *s, size_t len) {
   return copy;
 }
 
-char *e2b__strdup(const char *s) { return s != NULL ? e2b__strndup(s, strlen(s)) : NULL; }
+char *e2b__strdup(const char *s) {
+  return s != NULL ? e2b__strndup(s, strlen(s)) : NULL;
+}
 
 char *e2b__format(const char *fmt, ...) {
   va_list args;

@@ -12,7 +12,7 @@ typedef struct e2b__arena {
 } e2b__arena_t;
 
 void *e2b__arena_alloc(e2b__arena_t *arena, size_t size);                 /* aligned for any type */
-void *e2b__arena_calloc(e2b__arena_t *arena, size_t count, size_t size); /* zeroed, checked */
+void *e2b__arena_calloc(e2b__arena_t *arena, size_t count, size_t size);  /* zeroed, checked */
 char *e2b__arena_strndup(e2b__arena_t *arena, const char *s, size_t len); /* adds the NUL */
 /* Forgets all pieces but keeps one block for the next use. */
 void e2b__arena_reset(e2b__arena_t *arena);

@@ -15,7 +15,8 @@ typedef struct e2b__buffer {
   size_t ceiling; /* of len */
 } e2b__buffer_t;
 
-#define E2B__BUFFER_INIT(max) {NULL, 0, 0, (max)}
+#define E2B__BUFFER_INIT(max) \
+  { NULL, 0, 0, (max) }
 
 static inline void e2b__buffer_init(e2b__buffer_t *buffer, size_t ceiling) {
   buffer->data = NULL;

@@ -11,9 +11,13 @@ typedef struct e2b__list {
   struct e2b__list *prev;
 } e2b__list_t;
 
-static inline void e2b__list_init(e2b__list_t *node) { node->next = node->prev = node; }
+static inline void e2b__list_init(e2b__list_t *node) {
+  node->next = node->prev = node;
+}
 
-static inline int e2b__list_empty(const e2b__list_t *list) { return list->next == list; }
+static inline int e2b__list_empty(const e2b__list_t *list) {
+  return list->next == list;
+}
 
 static inline void e2b__list_append(e2b__list_t *list, e2b__list_t *node) {
   node->prev = list->prev;

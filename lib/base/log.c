@@ -13,7 +13,8 @@ void e2b__log_write(const e2b__log_t *log, e2b_log_level_t level, const char *fm
   int len = vsnprintf(line, sizeof line, fmt, args);
   va_end(args);
   if (len < 0) return;
-  /* A server's words may be in the line: one line stays one line, and no escape reaches a console. */
+  /* A server's words may be in the line: one line stays one line, and no escape reaches a console.
+   */
   for (char *c = line; *c != '\0'; c++) {
     if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
   }
