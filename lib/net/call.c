@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/call.h"
+
+#include "net/delay.h"
+#include "net/internal.h"
+#include "net/retry.h"
+
+struct e2b__call {
+  e2b__http_t *http;
+  e2b__call_request_t request;
+  e2b__call_cb done;
+  void *ctx;
+  e2b__exchange_t *exchange; /* while one is under way */
+  e2b__delay_t *delay;       /* between two */
+  e2b__buffer_t body;
+  unsigned attempts;
+  bool maybe_received;
+};
+
+static int attempt(e2b__call_t *call);
+
+static void call_free(e2b__call_t *call) {
+  e2b__buffer_free(&call->body);
+  e2b__free(call);
+}
+
+void e2b__call_cancel(e2b__call_t *call) {
+  if (call->exchange != NULL) e2b__exchange_cancel(call->exchange);
+  if (call->delay != NULL) e2b__delay_cancel(call->delay);
+  call_free(call);
+}
+
+static int on_data(void *ctx, const char *data, size_t len) {
+  e2b__call_t *call = ctx;
+  return e2b__buffer_append(&call->body, data, len);
+}
+
+static void finish(e2b__call_t *call, const e2b__call_result_t *result) {
+  call->done(call->ctx, result);
+  call_free(call);
+}
+
+static void fail(e2b__call_t *call, int code) {
+  e2b__call_result_t result = {0};
+  result.code = code;
+  result.maybe_received = call->maybe_received;
+  result.why = result.body = "";
+  result.attempts = call->attempts;
+  result.buffer = &call->body;
+  finish(call, &result);
+}
+
+static void on_delay(void *ctx) {
+  e2b__call_t *call = ctx;
+  call->delay = NULL;
+  int rc = attempt(call);
+  if (rc != 0) fail(call, rc);
+}
+
+/* Nonzero when another try is on its way. */
+static bool try_again(e2b__call_t *call, const e2b__http_result_t *result) {
+  const e2b__call_request_t *request = &call->request;
+  if (!request->safe || call->attempts > request->max_retries) return false;
+  const e2b__retry_facts_t facts = {
+      result->code,
+      result->maybe_received,
+      result->clock == E2B_CLOCK_CONNECT,
+      result->status,
+      request->final_status,
+      result->code == 0 ? e2b__exchange_header(call->exchange, "should-retry") : NULL};
+  if (!e2b__retry_wanted(&facts)) return false;
+  uint32_t random = 0;
+  uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
+  const uint64_t asked = result->code == 0 ? e2b__exchange_retry_after_ms(call->exchange) : 0;
+  const uint64_t ms = e2b__retry_delay_ms(call->attempts, asked, random);
+  const uint64_t deadline = request->http.deadline_ms;
+  if (deadline != 0 && uv_now(call->http->loop) + ms >= deadline) return false;
+  call->delay = e2b__delay_start(call->http, ms, on_delay, call);
+  if (call->delay == NULL) return false;
+  E2B__LOG(call->http->log, E2B_LOG_INFO, "%s %s failed (%s, status %d): try %u in %llu ms",
+           request->http.method, request->http.url, e2b_code_name(result->code), result->status,
+           call->attempts + 1, (unsigned long long)ms);
+  return true;
+}
+
+static void on_done(void *ctx, const e2b__http_result_t *http_result) {
+  e2b__call_t *call = ctx;
+  call->maybe_received |= http_result->maybe_received;
+  if (try_again(call, http_result)) {
+    call->exchange = NULL;
+    return;
+  }
+  e2b__call_result_t result = {0};
+  result.code = http_result->code;
+  result.clock = http_result->clock;
+  result.status = http_result->status;
+  result.maybe_received = call->maybe_received;
+  result.why = http_result->why;
+  result.body = call->body.data != NULL ? call->body.data : "";
+  result.body_len = call->body.len;
+  result.attempts = call->attempts;
+  result.buffer = &call->body;
+  if (result.code == 0) {
+    result.retry_after_ms = e2b__exchange_retry_after_ms(call->exchange);
+    result.next_token = e2b__exchange_header(call->exchange, "x-next-token");
+    result.total_running = e2b__exchange_header(call->exchange, "x-total-running");
+  }
+  call->exchange = NULL;
+  finish(call, &result);
+}
+
+static const e2b__http_events_t events = {on_data, on_done};
+
+static int attempt(e2b__call_t *call) {
+  e2b__buffer_clear(&call->body);
+  call->exchange = e2b__exchange_start(call->http, &call->request.http, &events, call);
+  if (call->exchange == NULL) return E2B_ENOMEM;
+  call->attempts++;
+  if (call->attempts > 1) call->http->stats.retries++;
+  return 0;
+}
+
+e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *request,
+                             e2b__call_cb done, void *ctx) {
+  e2b__call_t *call = e2b__calloc(1, sizeof *call);
+  if (call == NULL) return NULL;
+  call->http = http;
+  call->request = *request;
+  call->done = done;
+  call->ctx = ctx;
+  e2b__buffer_init(&call->body, request->max_response_bytes);
+  if (request->timeout_ms != E2B_NO_TIMEOUT) {
+    call->request.http.deadline_ms = uv_now(http->loop) + request->timeout_ms;
+    call->request.http.deadline_clock = E2B_CLOCK_REQUEST;
+  }
+  if (attempt(call) != 0) {
+    call_free(call);
+    return NULL;
+  }
+  return call;
+}

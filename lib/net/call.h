@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_NET_CALL_H
+#define E2B_LIB_NET_CALL_H
+
+#include "base/buffer.h"
+#include "net/http.h"
+
+/* A whole request with a whole answer: the body collected under a ceiling, the request repeated
+ * when that is allowed and of use. */
+
+typedef struct e2b__call e2b__call_t;
+
+typedef struct e2b__call_request {
+  e2b__http_request_t http; /* its strings stay valid until the call is gone */
+  bool safe;                /* repeating it does no harm */
+  unsigned max_retries;
+  int final_status;    /* not a reason to repeat; 0 for none */
+  uint64_t timeout_ms; /* of the call as a whole; E2B_NO_TIMEOUT */
+  size_t max_response_bytes;
+} e2b__call_request_t;
+
+typedef struct e2b__call_result {
+  int code; /* 0: an answer came, whatever its status */
+  e2b_clock_t clock;
+  int status;
+  bool maybe_received; /* by any attempt */
+  const char *why;
+  const char *body; /* lent for the callback, never NULL, NUL-terminated */
+  size_t body_len;
+  uint64_t retry_after_ms;
+  unsigned attempts;
+  const char *next_token; /* the header X-Next-Token, NULL when there is none */
+  const char *total_running;
+  e2b__buffer_t *buffer; /* what holds `body`: may be detached */
+} e2b__call_result_t;
+
+typedef void (*e2b__call_cb)(void *ctx, const e2b__call_result_t *result);
+
+/* NULL when out of memory. `done` comes once, from the loop, and the call is gone then. */
+e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *request,
+                             e2b__call_cb done, void *ctx);
+void e2b__call_cancel(e2b__call_t *call);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/internal.h"
+
+#include <assert.h>
+
+enum { IDLE_EXCHANGES = 128 };
+
+/* --- clocks --------------------------------------------------------------------------------- */
+
+/* When the next clock of this exchange runs out, and which. UINT64_MAX: none does. */
+static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
+  const e2b__http_request_t *request = &exchange->request;
+  uint64_t due = UINT64_MAX;
+  *clock = E2B_CLOCK_NONE;
+  if (request->deadline_ms != 0) {
+    due = request->deadline_ms;
+    *clock = request->deadline_clock;
+  }
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
+  uint64_t other = UINT64_MAX;
+  e2b_clock_t other_clock = E2B_CLOCK_NONE;
+  if (!exchange->got_body && request->first_event_ms != 0) {
+    other = exchange->started_ms + request->first_event_ms;
+    other_clock = E2B_CLOCK_FIRST_EVENT;
+  } else if (exchange->got_body && request->silence_ms != 0 && !exchange->paused) {
+    other = exchange->activity_ms + request->silence_ms;
+    other_clock = E2B_CLOCK_SILENCE;
+  }
+  if (other < due) {
+    due = other;
+    *clock = other_clock;
+  }
+  return due;
+}
+
+static void on_clock(uv_timer_t *timer);
+
+/* A clock that is pushed forward by traffic is not set anew each time: the timer looks, when it
+ * fires, whether the time has really come. */
+static void arm(e2b__exchange_t *exchange) {
+  e2b_clock_t clock;
+  const uint64_t due = next_due(exchange, &clock);
+  const uint64_t now = uv_now(exchange->http->loop);
+  if (due == UINT64_MAX) {
+    uv_timer_stop(&exchange->timer);
+  } else {
+    uv_timer_start(&exchange->timer, on_clock, due > now ? due - now : 0, 0);
+  }
+}
+
+static void on_clock(uv_timer_t *timer) {
+  e2b__exchange_t *exchange = timer->data;
+  e2b__http_t *http = exchange->http;
+  e2b_clock_t clock;
+  if (next_due(exchange, &clock) > uv_now(http->loop)) {
+    arm(exchange);
+    return;
+  }
+  e2b__exchange_fail(exchange, E2B_ETIMEDOUT, clock, NULL);
+  e2b__http_after_curl(http);
+}
+
+static void touch(e2b__exchange_t *exchange) {
+  exchange->activity_ms = uv_now(exchange->http->loop);
+}
+
+/* --- curl's callbacks ------------------------------------------------------------------------ */
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
+  (void)size; /* is 1 */
+  e2b__exchange_t *exchange = ctx;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
+  if (exchange->paused) return CURL_WRITEFUNC_PAUSE; /* curl keeps it and brings it again */
+  const bool first = !exchange->got_body;
+  exchange->got_body = true;
+  exchange->http->stats.received += count;
+  touch(exchange);
+  if (first && exchange->request.first_event_ms != 0) arm(exchange);
+  int rc =
+      exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
+  if (rc != 0) {
+    exchange->refusal = rc;
+    return CURL_WRITEFUNC_ERROR;
+  }
+  return count;
+}
+
+static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
+  e2b__exchange_t *exchange = ctx;
+  const e2b__http_request_t *request = &exchange->request;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
+  size_t room = size * count;
+  touch(exchange);
+  if (request->source != NULL) {
+    bool end = false;
+    const size_t got = request->source(exchange->ctx, to, room, &end);
+    exchange->http->stats.sent += got;
+    if (got > 0 || end) return got;
+    exchange->starved = true;
+    return CURL_READFUNC_PAUSE;
+  }
+  if (room > request->body_len - exchange->body_sent)
+    room = request->body_len - exchange->body_sent;
+  memcpy(to, request->body + exchange->body_sent, room);
+  exchange->body_sent += room;
+  exchange->http->stats.sent += room;
+  return room;
+}
+
+static int on_body_rewind(void *ctx, curl_off_t offset, int origin) {
+  e2b__exchange_t *exchange = ctx;
+  if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->request.body_len) {
+    return CURL_SEEKFUNC_CANTSEEK;
+  }
+  exchange->body_sent = (size_t)offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+/* The connection is up and the request is about to go. */
+static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port) {
+  (void)ip;
+  (void)local_ip;
+  (void)port;
+  (void)local_port;
+  e2b__exchange_t *exchange = ctx;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_PREREQFUNC_ABORT;
+  exchange->connected = true;
+  touch(exchange);
+  e2b__origin_connected(exchange);
+  return CURL_PREREQFUNC_OK;
+}
+
+/* --- setting up --------------------------------------------------------------------------------
+ */
+
+static void set_transport(e2b__exchange_t *exchange) {
+  const e2b__http_t *http = exchange->http;
+  const e2b__http_options_t *options = &http->options;
+  CURL *easy = exchange->easy;
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
+  curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
+  /* Only a TLS connection may turn out to carry more than one exchange. */
+  const bool tls = strncmp(exchange->request.url, "https:", 6) == 0;
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
+  if (options->ca_file != NULL) curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->ca_blob != NULL) {
+    struct curl_blob blob = {(void *)options->ca_blob, options->ca_blob_len, CURL_BLOB_NOCOPY};
+    curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
+  }
+  if (options->client_cert_file != NULL) {
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, options->client_cert_file);
+  }
+  if (options->client_key_file != NULL) {
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, options->client_key_file);
+  }
+  if (options->client_key_password != NULL) {
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, options->client_key_password);
+  }
+  if (options->insecure) {
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+}
+
+static void set_body(e2b__exchange_t *exchange) {
+  const e2b__http_request_t *request = &exchange->request;
+  CURL *easy = exchange->easy;
+  if (request->source == NULL && request->body == NULL) {
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    return;
+  }
+  curl_easy_setopt(easy, CURLOPT_POST, 1L);
+  if (strcmp(request->method, "POST") != 0) {
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+  }
+  if (request->source == NULL) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+  }
+  if (request->source == NULL && request->repeatable) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
+    return;
+  }
+  /* Read from a function that cannot be rewound, a body is never sent a second time: curl repeats a
+   * request by itself when a kept-alive connection ends without an answer. */
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_body_wanted);
+  curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+  if (request->repeatable) {
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
+  }
+}
+
+static int set_request(e2b__exchange_t *exchange) {
+  CURL *easy = exchange->easy;
+  const e2b__http_request_t *request = &exchange->request;
+  set_transport(exchange);
+  set_body(exchange);
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->why);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+  if (request->buffer_bytes > 0) {
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes);
+  }
+  if (exchange->fresh) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (exchange->resolve.data != NULL) {
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, &exchange->resolve);
+  }
+  CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
+}
+
+void e2b__exchange_run(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  int rc = e2b__origin_announcement(exchange, &exchange->resolve.data);
+  if (rc == 0) rc = set_request(exchange);
+  if (rc == 0) {
+    exchange->state = E2B__EXCHANGE_RUNNING;
+    exchange->started_ms = exchange->activity_ms = uv_now(http->loop);
+    http->stats.started++;
+    http->in_curl++;
+    if (curl_multi_add_handle(http->multi, exchange->easy) != CURLM_OK) rc = E2B_ENOMEM;
+    http->in_curl--;
+  }
+  if (rc != 0) {
+    e2b__exchange_fail(exchange, rc, E2B_CLOCK_NONE, NULL);
+  } else {
+    arm(exchange);
+  }
+}
+
+/* --- life ----------------------------------------------------------------------------------------
+ */
+
+static void on_nudge(e2b__task_t *task) {
+  e2b__exchange_t *exchange = E2B__CONTAINER(task, e2b__exchange_t, nudge);
+  e2b__http_t *http = exchange->http;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return;
+  touch(exchange);
+  http->in_curl++;
+  curl_easy_pause(exchange->easy, (exchange->paused ? CURLPAUSE_RECV : 0) |
+                                      (exchange->starved ? CURLPAUSE_SEND : 0));
+  http->in_curl--;
+  arm(exchange);
+  e2b__http_after_curl(http);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+  e2b__exchange_t *exchange = handle->data;
+  e2b__http_t *http = exchange->http;
+  e2b__free(exchange);
+  e2b__http_handle_closed(http);
+}
+
+void e2b__exchange_free_idle(e2b__exchange_t *exchange) {
+  curl_easy_cleanup(exchange->easy);
+  e2b__free(exchange->resolve.data);
+  uv_close((uv_handle_t *)&exchange->timer, on_timer_closed);
+}
+
+static e2b__exchange_t *take_idle(e2b__http_t *http) {
+  e2b__list_t *node = e2b__list_take(&http->idle);
+  if (node != NULL) {
+    http->idle_count--;
+    return E2B__CONTAINER(node, e2b__exchange_t, node);
+  }
+  e2b__exchange_t *exchange = e2b__calloc(1, sizeof *exchange);
+  if (exchange == NULL) return NULL;
+  exchange->easy = curl_easy_init();
+  if (exchange->easy == NULL) {
+    e2b__free(exchange);
+    return NULL;
+  }
+  exchange->http = http;
+  e2b__list_init(&exchange->node);
+  e2b__list_init(&exchange->line);
+  e2b__task_init(&exchange->nudge, on_nudge);
+  uv_timer_init(http->loop, &exchange->timer);
+  uv_unref((uv_handle_t *)&exchange->timer);
+  exchange->timer.data = exchange;
+  http->open_handles++;
+  return exchange;
+}
+
+/* Back to the idle ones, or gone when there are many. */
+static void put_idle(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  exchange->state = E2B__EXCHANGE_IDLE;
+  exchange->events = NULL;
+  exchange->ctx = NULL;
+  if (http->idle_count >= IDLE_EXCHANGES) {
+    e2b__exchange_free_idle(exchange);
+    return;
+  }
+  curl_easy_reset(exchange->easy);
+  e2b__free(exchange->resolve.data);
+  exchange->resolve.data = NULL;
+  http->idle_count++;
+  e2b__list_append(&http->idle, &exchange->node);
+}
+
+/* Out of every list, timer and queue, in one place. */
+static void detach(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  const bool in_multi =
+      exchange->state == E2B__EXCHANGE_RUNNING || exchange->state == E2B__EXCHANGE_CANCELLED;
+  uv_timer_stop(&exchange->timer);
+  e2b__queue_cancel(&exchange->nudge);
+  if (in_multi) {
+    assert(http->in_curl == 0);
+    /* The socket close callback may come from here. */
+    http->in_curl++;
+    curl_multi_remove_handle(http->multi, exchange->easy);
+    http->in_curl--;
+  }
+  e2b__origin_leave(exchange);
+  e2b__list_remove(&exchange->node);
+}
+
+void e2b__exchange_finish(e2b__exchange_t *exchange, const e2b__http_result_t *result) {
+  e2b__http_t *http = exchange->http;
+  const e2b__http_events_t *events = exchange->events;
+  void *ctx = exchange->ctx;
+  detach(exchange);
+  exchange->state = E2B__EXCHANGE_IDLE; /* the answer's headers stay readable during on_done */
+  if (result->code != 0) http->stats.failed++;
+  events->on_done(ctx, result);
+  put_idle(exchange);
+  e2b__alive_drop(http->alive);
+  e2b__queue_push(http->queue, &http->settle);
+}
+
+void e2b__exchange_discard(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  detach(exchange);
+  put_idle(exchange);
+  e2b__alive_drop(http->alive);
+}
+
+void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, const char *why) {
+  e2b__http_result_t result = {code, clock, 0, exchange->connected, why != NULL ? why : ""};
+  if (exchange->state == E2B__EXCHANGE_RUNNING) result.status = e2b__exchange_status(exchange);
+  e2b__exchange_finish(exchange, &result);
+}
+
+static int code_of(CURLcode rc) {
+  switch (rc) {
+  case CURLE_OK: return 0;
+  case CURLE_OUT_OF_MEMORY: return E2B_ENOMEM;
+  case CURLE_OPERATION_TIMEDOUT: return E2B_ETIMEDOUT; /* curl has the connect clock only */
+  case CURLE_URL_MALFORMAT:
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_BAD_FUNCTION_ARGUMENT: return E2B_EINVAL;
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_COULDNT_RESOLVE_PROXY: return E2B_EDNS;
+  case CURLE_COULDNT_CONNECT:
+  case CURLE_PROXY: return E2B_ECONNECT;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_ENGINE_INITFAILED: return E2B_ETLS;
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING: return E2B_EPROTOCOL;
+  default: return E2B_ECONNLOST;
+  }
+}
+
+void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
+  if (exchange->state == E2B__EXCHANGE_CANCELLED) return; /* it is in http->ended */
+  long version = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
+  e2b__origin_version(exchange, version);
+  e2b__http_result_t result = {code_of(rc), E2B_CLOCK_NONE, e2b__exchange_status(exchange),
+                               exchange->connected, ""};
+  if (exchange->refusal != 0) {
+    result.code = exchange->refusal;
+  } else if (rc != CURLE_OK) {
+    if (result.code == E2B_ETIMEDOUT) result.clock = E2B_CLOCK_CONNECT;
+    result.why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(rc);
+  }
+  e2b__exchange_finish(exchange, &result);
+}
+
+e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_t *request,
+                                     const e2b__http_events_t *events, void *ctx) {
+  e2b__exchange_t *exchange = take_idle(http);
+  if (exchange == NULL) return NULL;
+  exchange->request = *request;
+  exchange->events = events;
+  exchange->ctx = ctx;
+  exchange->body_sent = 0;
+  exchange->started_ms = exchange->activity_ms = 0;
+  exchange->refusal = 0;
+  exchange->got_body = exchange->connected = exchange->connector = exchange->fresh = false;
+  exchange->counted = exchange->paused = exchange->starved = false;
+  exchange->why[0] = '\0';
+  exchange->state = E2B__EXCHANGE_WAITING;
+  if (e2b__origin_enter(exchange) != 0) {
+    put_idle(exchange);
+    return NULL;
+  }
+  e2b__list_append(&http->exchanges, &exchange->node);
+  e2b__alive_hold(http->alive);
+  arm(exchange);
+  e2b__queue_push(http->queue, &http->settle); /* a failure must not come from inside this call */
+  return exchange;
+}
+
+void e2b__exchange_cancel(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  if (http->in_curl == 0 || exchange->state != E2B__EXCHANGE_RUNNING) {
+    e2b__exchange_discard(exchange);
+    return;
+  }
+  exchange->state = E2B__EXCHANGE_CANCELLED;
+  uv_timer_stop(&exchange->timer);
+  e2b__queue_cancel(&exchange->nudge);
+  e2b__list_remove(&exchange->node);
+  e2b__list_append(&http->ended, &exchange->node);
+}
+
+void e2b__exchange_pause(e2b__exchange_t *exchange) {
+  if (exchange->paused) return;
+  exchange->paused = true;
+  e2b__queue_push(exchange->http->queue, &exchange->nudge);
+}
+
+void e2b__exchange_resume(e2b__exchange_t *exchange) {
+  if (!exchange->paused) return;
+  exchange->paused = false;
+  e2b__queue_push(exchange->http->queue, &exchange->nudge);
+}
+
+void e2b__exchange_continue_body(e2b__exchange_t *exchange) {
+  if (!exchange->starved) return;
+  exchange->starved = false;
+  e2b__queue_push(exchange->http->queue, &exchange->nudge);
+}
+
+int e2b__exchange_status(e2b__exchange_t *exchange) {
+  long status = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+  return (int)status;
+}
+
+const char *e2b__exchange_header(e2b__exchange_t *exchange, const char *name) {
+  struct curl_header *header;
+  if (curl_easy_header(exchange->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+    return NULL;
+  }
+  return header->value;
+}
+
+uint64_t e2b__exchange_retry_after_ms(e2b__exchange_t *exchange) {
+  curl_off_t seconds = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &seconds);
+  return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* curl's multi on libuv. Rules that the order of things below keeps:
+ *   - one uv_poll a socket, registered for the socket's whole life and closed before it;
+ *   - a timer of 0 stays 0, and runs from the loop, never from curl's timer callback;
+ *   - after every call into the multi its messages are read;
+ *   - the multi is changed only when no call into it is on the stack. */
+
+typedef struct e2b__poll {
+  uv_poll_t handle;
+  e2b__http_t *http;
+  curl_socket_t fd;
+  bool parked; /* curl wants nothing of it; an event then only means that the peer hung up */
+} poll_ctx;
+
+void e2b__http_handle_closed(e2b__http_t *http) {
+  if (--http->open_handles > 0 || !http->closing) return;
+  void (*closed)(void *ctx) = http->closed;
+  void *ctx = http->closed_ctx;
+  e2b__free(http->polls);
+  e2b__free(http->proxy_host);
+  e2b__free(http);
+  closed(ctx);
+}
+
+static void read_messages(e2b__http_t *http) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+    if (message->msg != CURLMSG_DONE) continue;
+    e2b__exchange_t *exchange = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
+    e2b__exchange_curl_done(exchange, message->data.result);
+  }
+}
+
+/* Everything that had to wait while curl was on the stack. */
+void e2b__http_after_curl(e2b__http_t *http) {
+  if (http->in_curl > 0 || http->closing) return;
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&http->ended)) != NULL) {
+    e2b__exchange_discard(E2B__CONTAINER(node, e2b__exchange_t, node));
+  }
+  read_messages(http);
+  e2b__http_admit(http);
+}
+
+static void on_settle(e2b__task_t *task) {
+  e2b__http_after_curl(E2B__CONTAINER(task, e2b__http_t, settle));
+}
+
+static void socket_action(e2b__http_t *http, curl_socket_t fd, int events) {
+  int running;
+  http->in_curl++;
+  curl_multi_socket_action(http->multi, fd, events, &running);
+  http->in_curl--;
+  e2b__http_after_curl(http);
+}
+
+static void on_timer(uv_timer_t *timer) {
+  e2b__http_t *http = timer->data;
+  socket_action(http, CURL_SOCKET_TIMEOUT, 0);
+  /* curl sets the next one in its callback, but not when it believes the old one still runs. */
+  long timeout_ms = -1;
+  curl_multi_timeout(http->multi, &timeout_ms);
+  if (timeout_ms >= 0 && !uv_is_active((uv_handle_t *)timer)) {
+    uv_timer_start(timer, on_timer, (uint64_t)timeout_ms, 0);
+  }
+}
+
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
+  (void)multi;
+  e2b__http_t *http = ctx;
+  if (http->closing) return 0;
+  if (timeout_ms < 0) {
+    uv_timer_stop(&http->timer);
+  } else {
+    uv_timer_start(&http->timer, on_timer, (uint64_t)timeout_ms, 0);
+  }
+  return 0;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+  poll_ctx *poll = handle->data;
+  if (poll->parked) {
+    uv_poll_stop(handle); /* curl finds out when it looks at the connection again */
+    return;
+  }
+  int flags = 0;
+  if (status < 0) flags |= CURL_CSELECT_ERR;
+  if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
+  if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
+  socket_action(poll->http, poll->fd, flags);
+}
+
+static poll_ctx *poll_of(e2b__http_t *http, curl_socket_t fd) {
+  const size_t at = (size_t)fd;
+  if (at >= http->polls_size) {
+    size_t size = http->polls_size > 0 ? http->polls_size : 64;
+    while (size <= at) {
+      size *= 2;
+    }
+    struct e2b__poll **polls = e2b__realloc(http->polls, size * sizeof(*polls));
+    if (polls == NULL) return NULL;
+    memset(polls + http->polls_size, 0, (size - http->polls_size) * sizeof(*polls));
+    http->polls = polls;
+    http->polls_size = size;
+  }
+  if (http->polls[at] != NULL) return http->polls[at];
+  poll_ctx *poll = e2b__calloc(1, sizeof *poll);
+  if (poll == NULL) return NULL;
+  if (uv_poll_init_socket(http->loop, &poll->handle, fd) != 0) {
+    e2b__free(poll);
+    return NULL;
+  }
+  uv_unref((uv_handle_t *)&poll->handle);
+  poll->handle.data = poll;
+  poll->http = http;
+  poll->fd = fd;
+  http->open_handles++;
+  http->polls[at] = poll;
+  return poll;
+}
+
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx) {
+  (void)easy;
+  (void)socket_ctx;
+  e2b__http_t *http = ctx;
+  if (http->closing) return 0;
+  if (what == CURL_POLL_REMOVE) {
+    if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) http->polls[fd]->parked = true;
+    return 0;
+  }
+  poll_ctx *poll = poll_of(http, fd);
+  if (poll == NULL) return -1;
+  int events = 0;
+  if (what & CURL_POLL_IN) events |= UV_READABLE;
+  if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
+  poll->parked = false;
+  if (events == 0) return uv_poll_stop(&poll->handle);
+  return uv_poll_start(&poll->handle, events, on_poll) == 0 ? 0 : -1;
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+  poll_ctx *poll = handle->data;
+  e2b__http_t *http = poll->http;
+  e2b__free(poll);
+  e2b__http_handle_closed(http);
+}
+
+int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
+  (void)fd;
+  (void)purpose;
+  e2b__http_t *http = ctx;
+  http->stats.connections++;
+  return CURL_SOCKOPT_OK;
+}
+
+int e2b__http_socket_close(void *ctx, curl_socket_t fd) {
+  e2b__http_t *http = ctx;
+  if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) {
+    poll_ctx *poll = http->polls[fd];
+    http->polls[fd] = NULL;
+    uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
+  }
+  return close(fd);
+}
+
+static bool multi_init(e2b__http_t *http) {
+  http->multi = curl_multi_init();
+  if (http->multi == NULL) return false;
+  return curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
+         curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
+         curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
+         curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http) == CURLM_OK &&
+         curl_multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) == CURLM_OK &&
+         curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                           (long)http->options.max_in_flight * 2) == CURLM_OK;
+}
+
+/* The proxy's own name, since it is what has to be resolved. A URL that makes no sense is left for
+ * curl to complain about, when it is used. */
+static bool find_proxy(e2b__http_t *http) {
+  if (http->options.proxy == NULL) return true;
+  CURLU *url = curl_url();
+  char *host = NULL;
+  char *port = NULL;
+  bool ok = url != NULL;
+  if (ok &&
+      curl_url_set(url, CURLUPART_URL, http->options.proxy,
+                   CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) == CURLUE_OK &&
+      curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+    if (curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) port = NULL;
+    http->proxy_host = e2b__strdup(host);
+    http->proxy_port = (uint16_t)(port != NULL ? strtoul(port, NULL, 10) : 1080);
+    ok = http->proxy_host != NULL;
+  }
+  curl_free(host);
+  curl_free(port);
+  curl_url_cleanup(url);
+  return ok;
+}
+
+e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *alive,
+                           const e2b__log_t *log, const e2b__http_options_t *options) {
+  e2b__http_t *http = e2b__calloc(1, sizeof *http);
+  if (http == NULL) return NULL;
+  http->loop = loop;
+  http->queue = queue;
+  http->alive = alive;
+  http->log = log;
+  http->options = *options;
+  e2b__list_init(&http->exchanges);
+  e2b__list_init(&http->idle);
+  e2b__list_init(&http->ended);
+  e2b__list_init(&http->runnable);
+  e2b__task_init(&http->settle, on_settle);
+  if (!find_proxy(http) || !multi_init(http)) {
+    if (http->multi != NULL) curl_multi_cleanup(http->multi);
+    e2b__free(http->proxy_host);
+    e2b__free(http);
+    return NULL;
+  }
+  uv_timer_init(loop, &http->timer);
+  uv_unref((uv_handle_t *)&http->timer);
+  http->timer.data = http;
+  http->open_handles = 1;
+  return http;
+}
+
+static void on_main_timer_closed(uv_handle_t *handle) {
+  e2b__http_handle_closed(handle->data);
+}
+
+void e2b__http_close(e2b__http_t *http, void (*closed)(void *ctx), void *ctx) {
+  assert(http->in_curl == 0);
+  http->closed = closed;
+  http->closed_ctx = ctx;
+  e2b__list_move(&http->exchanges, &http->ended); /* both lists in one */
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&http->exchanges)) != NULL) {
+    e2b__exchange_discard(E2B__CONTAINER(node, e2b__exchange_t, node));
+  }
+  http->closing = true;
+  while ((node = e2b__list_take(&http->idle)) != NULL) {
+    e2b__exchange_free_idle(E2B__CONTAINER(node, e2b__exchange_t, node));
+  }
+  e2b__queue_cancel(&http->settle);
+  e2b__origins_free(http);
+  curl_multi_cleanup(http->multi); /* closes the connections, and with them the polls */
+  for (size_t fd = 0; fd < http->polls_size; fd++) {
+    if (http->polls[fd] != NULL) uv_close((uv_handle_t *)&http->polls[fd]->handle, on_poll_closed);
+  }
+  uv_timer_stop(&http->timer);
+  uv_close((uv_handle_t *)&http->timer, on_main_timer_closed);
+}
+
+void e2b__http_get_stats(const e2b__http_t *http, e2b__http_stats_t *stats) {
+  *stats = http->stats;
+}

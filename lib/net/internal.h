@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_NET_INTERNAL_H
+#define E2B_LIB_NET_INTERNAL_H
+
+#include "base/list.h"
+#include "net/dns.h"
+#include "net/http.h"
+
+/* What http.c (sockets and timer of the multi), exchange.c (one request) and origin.c (the line in
+ * front of the multi) share. */
+
+typedef struct e2b__origin e2b__origin_t;
+
+struct e2b__http {
+  uv_loop_t *loop;
+  e2b__queue_t *queue;
+  e2b__alive_t *alive;
+  const e2b__log_t *log;
+  e2b__http_options_t options;
+  char *proxy_host; /* NULL: no proxy */
+  uint16_t proxy_port;
+
+  CURLM *multi;
+  uv_timer_t timer;         /* curl's */
+  struct e2b__poll **polls; /* by descriptor */
+  size_t polls_size;
+  unsigned in_curl; /* depth of calls into the multi: above zero nothing may be added or removed */
+
+  e2b__list_t exchanges; /* all but the idle ones */
+  e2b__list_t idle;      /* ready for the next request, with an easy handle each */
+  size_t idle_count;
+  e2b__list_t ended;  /* cancelled or resumed inside curl: seen to when it has returned */
+  e2b__task_t settle; /* sees to `ended` from the loop */
+
+  e2b__origin_t *origins[64]; /* by hash */
+  e2b__list_t runnable;       /* origins with somebody in line who may go */
+  size_t short_in_flight;
+
+  e2b__http_stats_t stats;
+  bool closing;
+  size_t open_handles; /* of the loop: polls, timers, lookups */
+  void (*closed)(void *ctx);
+  void *closed_ctx;
+};
+
+/*  state      in                      leaves by
+ *  WAITING    the origin's line       its turn -> RESOLVING or RUNNING; clock, cancel -> gone
+ *  RESOLVING  the origin's list       addresses -> RUNNING; failure, clock, cancel -> gone
+ *  RUNNING    the multi               curl's end, clock, cancel, an event's refusal -> gone
+ *  CANCELLED  http->ended             curl has returned -> gone
+ *  IDLE       http->idle              the next request -> WAITING                             */
+typedef enum e2b__exchange_state {
+  E2B__EXCHANGE_IDLE,
+  E2B__EXCHANGE_WAITING,
+  E2B__EXCHANGE_RESOLVING,
+  E2B__EXCHANGE_RUNNING,
+  E2B__EXCHANGE_CANCELLED
+} e2b__exchange_state_t;
+
+struct e2b__exchange {
+  e2b__list_t node; /* in http->exchanges, idle or ended */
+  e2b__list_t line; /* in the origin's line or resolving list */
+  e2b__http_t *http;
+  e2b__origin_t *origin;
+  e2b__exchange_state_t state;
+  CURL *easy;
+  uv_timer_t timer;
+  e2b__http_request_t request;
+  const e2b__http_events_t *events;
+  void *ctx;
+  size_t body_sent;
+  uint64_t started_ms; /* when it entered the multi */
+  uint64_t activity_ms;
+  int refusal;               /* what on_data answered */
+  bool got_body;             /* of the answer */
+  bool connected;            /* the request may be on the wire */
+  bool connector;            /* opens a connection that others wait for */
+  bool fresh;                /* not on a connection that is up */
+  bool counted;              /* in http->short_in_flight */
+  bool paused;               /* wanted by the owner */
+  bool starved;              /* the body's source had nothing */
+  e2b__task_t nudge;         /* curl is to be told of a change of paused or starved */
+  struct curl_slist resolve; /* curl reads it when the transfer begins, not when it is set */
+  char why[CURL_ERROR_SIZE];
+};
+
+/* http.c */
+void e2b__http_after_curl(e2b__http_t *http);
+void e2b__http_handle_closed(e2b__http_t *http);
+int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
+int e2b__http_socket_close(void *ctx, curl_socket_t fd);
+
+/* exchange.c */
+/* Puts it into the multi. */
+void e2b__exchange_run(e2b__exchange_t *exchange);
+/* The end, with on_done. Not inside curl. */
+void e2b__exchange_finish(e2b__exchange_t *exchange, const e2b__http_result_t *result);
+void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, const char *why);
+/* The end, without. Not inside curl. */
+void e2b__exchange_discard(e2b__exchange_t *exchange);
+void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode result);
+void e2b__exchange_free_idle(e2b__exchange_t *exchange);
+
+/* origin.c */
+/* Puts it in line; 0 or an error. */
+int e2b__origin_enter(e2b__exchange_t *exchange);
+/* Takes it out, wherever it is, and gives its place to the next. */
+void e2b__origin_leave(e2b__exchange_t *exchange);
+/* A connection is up. */
+void e2b__origin_connected(e2b__exchange_t *exchange);
+/* The addresses, for CURLOPT_RESOLVE, unless curl has them: *line is NULL then. */
+int e2b__origin_announcement(e2b__exchange_t *exchange, char **line);
+/* The first answer tells the version. */
+void e2b__origin_version(e2b__exchange_t *exchange, long curl_http_version);
+/* Lets in whoever may. Not inside curl. */
+void e2b__http_admit(e2b__http_t *http);
+void e2b__origins_free(e2b__http_t *http);
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/internal.h"
+
+#include <strings.h>
+
+#include "proto/url.h"
+
+/* The line in front of the multi. curl walks all the handles it holds whenever one ends, and opens
+ * a connection for each that finds none free; so it gets only what can go now:
+ *   - over HTTP/1.1, max_in_flight short exchanges in all; streams are not counted;
+ *   - over TLS, where it may become HTTP/2, the first exchange opens a connection alone, and the
+ *     others follow when it is up, up to the number of streams that a connection carries. The next
+ *     connection is opened the same way, before the last is full. */
+
+enum { STREAMS_A_CONNECTION = 100, ADDRESSES_LAST_MS = 60000, ASKED_AT_ONCE = 16 };
+
+typedef enum origin_version { UNKNOWN, HTTP_1, HTTP_2 } origin_version;
+
+struct e2b__origin {
+  e2b__origin_t *next; /* of the same hash */
+  e2b__list_t node;    /* in http->runnable */
+  e2b__http_t *http;
+  char *host;
+  uint16_t port;
+  bool https;
+  origin_version version;
+  e2b__list_t line;
+  e2b__list_t resolving;
+  size_t in_flight;
+  size_t capacity;       /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
+  bool connecting;       /* a connector is on its way */
+  const char *dial_host; /* the name to resolve: its own, or the proxy's */
+  uint16_t dial_port;
+  bool needs_no_lookup;
+  bool unannounced; /* the addresses are not in curl's cache yet */
+  char *addresses;  /* NULL: not known */
+  uint64_t addresses_at_ms;
+  e2b__lookup_t *lookup;
+};
+
+static uint32_t hash_of(const char *host, uint16_t port) {
+  uint32_t hash = 2166136261u ^ port;
+  for (const char *c = host; *c != '\0'; c++) {
+    hash = (hash ^ (unsigned char)*c) * 16777619u;
+  }
+  return hash;
+}
+
+static void origin_free(e2b__origin_t *origin) {
+  e2b__list_remove(&origin->node);
+  e2b__free(origin->host);
+  e2b__free(origin->addresses);
+  e2b__free(origin);
+}
+
+static bool origin_unused(const e2b__origin_t *origin) {
+  return origin->in_flight == 0 && origin->lookup == NULL && e2b__list_empty(&origin->line) &&
+         e2b__list_empty(&origin->resolving);
+}
+
+/* Hosts come and go with sandboxes; what nobody has used for a while is forgotten when its bucket
+ * is looked into. */
+static void forget_stale(e2b__http_t *http, e2b__origin_t **bucket) {
+  const uint64_t now = uv_now(http->loop);
+  while (*bucket != NULL) {
+    e2b__origin_t *origin = *bucket;
+    if (origin_unused(origin) && now - origin->addresses_at_ms > ADDRESSES_LAST_MS) {
+      *bucket = origin->next;
+      origin_free(origin);
+    } else {
+      bucket = &origin->next;
+    }
+  }
+}
+
+static e2b__origin_t *origin_new(e2b__http_t *http, e2b__url_t *url, e2b__origin_t **bucket) {
+  e2b__origin_t *origin = e2b__calloc(1, sizeof *origin);
+  if (origin == NULL) return NULL;
+  origin->http = http;
+  origin->host = e2b__strdup(url->host);
+  if (origin->host == NULL) {
+    e2b__free(origin);
+    return NULL;
+  }
+  origin->port = url->port;
+  origin->https = url->https;
+  origin->dial_host = http->proxy_host != NULL ? http->proxy_host : origin->host;
+  origin->dial_port = http->proxy_host != NULL ? http->proxy_port : origin->port;
+  origin->unannounced = e2b__dns_known(origin->dial_host) != NULL;
+  origin->needs_no_lookup = origin->unannounced || e2b__dns_is_literal(origin->dial_host);
+  origin->addresses_at_ms = uv_now(http->loop);
+  origin->version = url->https && !http->options.http1_only ? UNKNOWN : HTTP_1;
+  e2b__list_init(&origin->node);
+  e2b__list_init(&origin->line);
+  e2b__list_init(&origin->resolving);
+  origin->next = *bucket;
+  *bucket = origin;
+  return origin;
+}
+
+static e2b__origin_t *origin_of(e2b__http_t *http, const char *text, int *rc) {
+  e2b__url_t url;
+  *rc = e2b__url_parse(text, &url);
+  if (*rc != 0) return NULL;
+  e2b__origin_t **bucket = &http->origins[hash_of(url.host, url.port) % E2B__COUNT(http->origins)];
+  e2b__origin_t *origin = *bucket;
+  while (origin != NULL && (origin->port != url.port || origin->https != url.https ||
+                            strcmp(origin->host, url.host) != 0)) {
+    origin = origin->next;
+  }
+  if (origin == NULL) {
+    forget_stale(http, bucket);
+    origin = origin_new(http, &url, bucket);
+    if (origin == NULL) *rc = E2B_ENOMEM;
+  }
+  e2b__url_free(&url);
+  return origin;
+}
+
+static void make_runnable(e2b__origin_t *origin) {
+  if (!e2b__list_empty(&origin->line) && e2b__list_empty(&origin->node)) {
+    e2b__list_append(&origin->http->runnable, &origin->node);
+  }
+}
+
+int e2b__origin_enter(e2b__exchange_t *exchange) {
+  int rc;
+  e2b__origin_t *origin = origin_of(exchange->http, exchange->request.url, &rc);
+  if (origin == NULL) return rc;
+  exchange->origin = origin;
+  e2b__list_append(&origin->line, &exchange->line);
+  exchange->http->stats.waiting++;
+  make_runnable(origin);
+  return 0;
+}
+
+void e2b__origin_leave(e2b__exchange_t *exchange) {
+  e2b__origin_t *origin = exchange->origin;
+  if (origin == NULL) return;
+  e2b__list_remove(&exchange->line);
+  if (exchange->state == E2B__EXCHANGE_WAITING) {
+    exchange->http->stats.waiting--;
+  } else {
+    origin->in_flight--;
+    exchange->http->stats.in_flight--;
+    if (exchange->request.stream) exchange->http->stats.streams--;
+    if (exchange->counted) exchange->http->short_in_flight--;
+    if (exchange->connector) origin->connecting = false;
+    if (origin->in_flight == 0) origin->capacity = 0; /* the connections may go at any time now */
+  }
+  make_runnable(origin);
+  exchange->origin = NULL;
+  exchange->connector = exchange->counted = false;
+}
+
+void e2b__origin_connected(e2b__exchange_t *exchange) {
+  e2b__origin_t *origin = exchange->origin;
+  if (origin == NULL || !exchange->connector) return;
+  exchange->connector = false;
+  origin->connecting = false;
+  origin->capacity += STREAMS_A_CONNECTION;
+  make_runnable(origin);
+  e2b__queue_push(origin->http->queue, &origin->http->settle);
+}
+
+void e2b__origin_version(e2b__exchange_t *exchange, long curl_http_version) {
+  e2b__origin_t *origin = exchange->origin;
+  if (origin == NULL || origin->version != UNKNOWN || curl_http_version == 0) return;
+  origin->version = curl_http_version >= CURL_HTTP_VERSION_2_0 ? HTTP_2 : HTTP_1;
+  make_runnable(origin);
+}
+
+static void on_addresses(void *ctx, const char *addresses, const char *why) {
+  e2b__origin_t *origin = ctx;
+  e2b__http_t *http = origin->http;
+  origin->lookup = NULL;
+  http->open_handles--;
+  e2b__free(origin->addresses);
+  origin->addresses = e2b__strdup(addresses);
+  origin->addresses_at_ms = uv_now(http->loop);
+  origin->unannounced = true;
+  e2b__list_t waiting;
+  e2b__list_init(&waiting);
+  e2b__list_move(&waiting, &origin->resolving);
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&waiting)) != NULL) {
+    e2b__exchange_t *exchange = E2B__CONTAINER(node, e2b__exchange_t, line);
+    if (addresses == NULL) {
+      e2b__exchange_fail(exchange, E2B_EDNS, E2B_CLOCK_NONE, why);
+    } else {
+      e2b__exchange_run(exchange);
+    }
+  }
+  e2b__http_after_curl(http);
+}
+
+/* The line for CURLOPT_RESOLVE when curl does not have these addresses yet, else NULL. */
+int e2b__origin_announcement(e2b__exchange_t *exchange, char **line) {
+  e2b__origin_t *origin = exchange->origin;
+  *line = NULL;
+  if (!origin->unannounced) return 0;
+  const char *known = e2b__dns_known(origin->dial_host);
+  const char *addresses = known != NULL ? known : origin->addresses;
+  if (addresses == NULL) return E2B_ENOMEM;
+  *line = e2b__format("%s:%u:%s", origin->dial_host, origin->dial_port, addresses);
+  if (*line == NULL) return E2B_ENOMEM;
+  origin->unannounced = false;
+  return 0;
+}
+
+static void resolve_and_run(e2b__exchange_t *exchange) {
+  e2b__origin_t *origin = exchange->origin;
+  e2b__http_t *http = origin->http;
+  const uint64_t now = uv_now(http->loop);
+  const bool fresh =
+      origin->addresses != NULL && now - origin->addresses_at_ms <= ADDRESSES_LAST_MS;
+  if (fresh || origin->needs_no_lookup) {
+    e2b__exchange_run(exchange);
+    return;
+  }
+  exchange->state = E2B__EXCHANGE_RESOLVING;
+  e2b__list_append(&origin->resolving, &exchange->line);
+  if (origin->lookup != NULL) return;
+  origin->lookup = e2b__lookup_start(http->loop, origin->dial_host, on_addresses, origin);
+  if (origin->lookup == NULL) {
+    e2b__exchange_fail(exchange, E2B_EDNS, E2B_CLOCK_NONE, "the lookup could not start");
+    return;
+  }
+  http->open_handles++;
+}
+
+typedef enum verdict { GO, WAIT_FOR_CONNECTION, WAIT_FOR_PLACE } verdict;
+
+/* May the first in line go? If it has to open a connection of its own, it is marked. */
+static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
+  const e2b__http_t *http = origin->http;
+  exchange->counted = origin->version != HTTP_2 && !exchange->request.stream;
+  if (exchange->counted && http->short_in_flight >= http->options.max_in_flight) {
+    exchange->counted = false;
+    return WAIT_FOR_PLACE;
+  }
+  if (origin->version == HTTP_1 || origin->in_flight < origin->capacity) return GO;
+  if (origin->connecting) {
+    exchange->counted = false;
+    return WAIT_FOR_CONNECTION;
+  }
+  origin->connecting = true;
+  exchange->connector = true;
+  exchange->fresh = origin->capacity > 0;
+  return GO;
+}
+
+static void let_in(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  e2b__list_remove(&exchange->line);
+  http->stats.waiting--;
+  http->stats.in_flight++;
+  if (exchange->request.stream) http->stats.streams++;
+  if (exchange->counted) http->short_in_flight++;
+  exchange->origin->in_flight++;
+  resolve_and_run(exchange);
+}
+
+void e2b__http_admit(e2b__http_t *http) {
+  e2b__list_t blocked;
+  e2b__list_init(&blocked);
+  unsigned refused = 0;
+  e2b__list_t *node;
+  while (http->in_curl == 0 && refused < ASKED_AT_ONCE &&
+         (node = e2b__list_take(&http->runnable)) != NULL) {
+    e2b__origin_t *origin = E2B__CONTAINER(node, e2b__origin_t, node);
+    verdict answer = GO;
+    while (answer == GO && !e2b__list_empty(&origin->line)) {
+      e2b__exchange_t *first = E2B__CONTAINER(origin->line.next, e2b__exchange_t, line);
+      answer = judge(origin, first);
+      if (answer == GO) let_in(first);
+    }
+    /* Who waits for a connection is told when it is up; who waits for a place asks again. */
+    if (answer == WAIT_FOR_PLACE && e2b__list_empty(&origin->node)) {
+      e2b__list_append(&blocked, &origin->node);
+      refused++;
+    }
+  }
+  e2b__list_move(&http->runnable, &blocked);
+}
+
+static void on_lookup_gone(void *ctx) {
+  e2b__origin_t *origin = ctx;
+  e2b__http_t *http = origin->http;
+  origin_free(origin);
+  e2b__http_handle_closed(http);
+}
+
+void e2b__origins_free(e2b__http_t *http) {
+  for (size_t i = 0; i < E2B__COUNT(http->origins); i++) {
+    e2b__origin_t *origin = http->origins[i];
+    while (origin != NULL) {
+      e2b__origin_t *next = origin->next;
+      if (origin->lookup != NULL) {
+        e2b__lookup_abandon(origin->lookup, on_lookup_gone);
+      } else {
+        origin_free(origin);
+      }
+      origin = next;
+    }
+    http->origins[i] = NULL;
+  }
+}
