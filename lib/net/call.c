@@ -130,6 +130,7 @@ e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *reque
   call->ctx = ctx;
   e2b__buffer_init(&call->body, request->max_response_bytes);
   if (request->timeout_ms != E2B_NO_TIMEOUT) {
+    uv_update_time(http->loop);
     call->request.http.deadline_ms = uv_now(http->loop) + request->timeout_ms;
     call->request.http.deadline_clock = E2B_CLOCK_REQUEST;
   }

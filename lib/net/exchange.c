@@ -403,6 +403,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
                                      const e2b__http_events_t *events, void *ctx) {
   e2b__exchange_t *exchange = take_idle(http);
   if (exchange == NULL) return NULL;
+  uv_update_time(http->loop); /* the caller may have been busy for long */
   exchange->request = *request;
   exchange->events = events;
   exchange->ctx = ctx;

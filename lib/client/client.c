@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/client.h"
+
+/*  state     close()                          leaves by
+ *  OPEN      -> CLOSING, a task is queued     close()
+ *  CLOSING   no effect                        all outcomes delivered -> ENDING
+ *  ENDING    no effect                        all handles closed -> CLOSED, on_closed
+ *  CLOSED    must not be called                                                        */
+
+static struct curl_slist *append(struct curl_slist *list, bool *ok, const char *name,
+                                 const char *value) {
+  char *line = e2b__format("%s: %s", name, value);
+  struct curl_slist *longer = line != NULL ? curl_slist_append(list, line) : NULL;
+  e2b__free(line);
+  if (longer == NULL) *ok = false;
+  return longer != NULL ? longer : list;
+}
+
+static int make_headers(e2b_client_t *client) {
+  const e2b__config_t *config = &client->config;
+  bool ok = true;
+  struct curl_slist *list = NULL;
+  if (config->api_key != NULL) list = append(list, &ok, "X-API-KEY", config->api_key);
+  list = append(list, &ok, "Content-Type", "application/json");
+  list = append(list, &ok, "Accept", "application/json");
+  if (ok) {
+    struct curl_slist *longer = curl_slist_append(list, "Expect:");
+    ok = longer != NULL;
+    if (ok) list = longer;
+  }
+  for (size_t i = 0; ok && i < config->api_headers_count; i++) {
+    list = append(list, &ok, config->api_headers[i].name, config->api_headers[i].value);
+  }
+  client->api_headers = list;
+  return ok ? 0 : E2B_ENOMEM;
+}
+
+static void init_curl(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+e2b_client_t *e2b_client_new(uv_loop_t *loop, const e2b_client_options *options) {
+  static uv_once_t once = UV_ONCE_INIT;
+  uv_once(&once, init_curl);
+  e2b_client_t *client = e2b__calloc(1, sizeof *client);
+  if (client == NULL) return NULL;
+  e2b__queue_init(&client->queue, &e2b__client_queue_ops);
+  e2b__list_init(&client->guests);
+  client->loop = loop;
+  if (e2b__config_init(&client->config, options) != 0) {
+    e2b__free(client);
+    return NULL;
+  }
+  e2b_client_options known;
+  e2b__options_copy(&known, sizeof known, options);
+  client->log.callback = known.log;
+  client->log.user_data = known.log_user_data;
+  client->log.level = known.log_level;
+  /* Once the loop has a handle, only the loop can take it away: then the client goes as if closed.
+   */
+  if (make_headers(client) == 0 && e2b__client_loop_init(client) == 0) {
+    client->http =
+        e2b__http_new(loop, &client->queue, &client->alive, &client->log, &client->config.http);
+    if (client->http != NULL) return client;
+    e2b__client_loop_close(client);
+    return NULL;
+  }
+  curl_slist_free_all(client->api_headers);
+  e2b__config_free(&client->config);
+  e2b__free(client);
+  return NULL;
+}
+
+void e2b__client_ended(e2b_client_t *client) {
+  client->state = E2B__CLIENT_CLOSED;
+  if (client->on_closed != NULL) {
+    e2b__call_out_begin();
+    client->on_closed(client->on_closed_data);
+    e2b__call_out_end();
+  }
+  e2b__queue_release(&client->queue);
+}
+
+static void on_http_closed(void *ctx) {
+  e2b__client_loop_close(ctx);
+}
+
+static void end(e2b_client_t *client) {
+  client->state = E2B__CLIENT_ENDING;
+  client->queue.closed = true;
+  uv_idle_stop(&client->idle);
+  e2b__http_close(client->http, on_http_closed, client);
+  client->http = NULL;
+}
+
+static void on_close_task(e2b__task_t *task) {
+  e2b_client_t *client = E2B__CONTAINER(task, e2b_client_t, close_task);
+  e2b__client_run_posts(client, true);
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&client->guests)) != NULL) {
+    e2b__guest_t *guest = E2B__CONTAINER(node, e2b__guest_t, node);
+    guest->on_client_close(guest);
+  }
+  e2b__queue_close(&client->queue);
+  if (e2b__list_empty(&client->queue.tasks)) {
+    end(client);
+  } else {
+    e2b__queue_push(&client->queue, task); /* behind the deliveries */
+  }
+}
+
+void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed, void *user_data) {
+  if (client == NULL || client->state != E2B__CLIENT_OPEN) return;
+  client->state = E2B__CLIENT_CLOSING;
+  client->queue.closing = true;
+  client->on_closed = on_closed;
+  client->on_closed_data = user_data;
+  e2b__task_init(&client->close_task, on_close_task);
+  e2b__queue_push(&client->queue, &client->close_task);
+}
+
+void e2b_client_get_stats(const e2b_client_t *client, e2b_client_stats *stats) {
+  e2b_client_stats now;
+  memset(&now, 0, sizeof now);
+  if (client->http != NULL) {
+    e2b__http_stats_t http;
+    e2b__http_get_stats(client->http, &http);
+    now.requests_started = http.started;
+    now.requests_failed = http.failed;
+    now.retries = http.retries;
+    now.connections_opened = http.connections;
+    now.bytes_received = http.received;
+    now.bytes_sent = http.sent;
+    now.in_flight = http.in_flight;
+    now.streams_open = http.streams;
+    now.waiting = http.waiting;
+  }
+  now.futures_decided = client->queue.decided_count;
+  now.futures_pending = client->queue.pending_count;
+  const size_t size = stats->size < sizeof now ? stats->size : sizeof now;
+  now.size = size;
+  memcpy(stats, &now, size);
+}
