@@ -61,6 +61,12 @@ void e2b__buffer_consume(e2b__buffer_t *buffer, size_t count) {
   buffer->data[buffer->len] = '\0';
 }
 
+void e2b__buffer_truncate(e2b__buffer_t *buffer, size_t len) {
+  if (len >= buffer->len) return;
+  buffer->len = len;
+  buffer->data[len] = '\0';
+}
+
 void e2b__buffer_clear(e2b__buffer_t *buffer) {
   buffer->len = 0;
   if (buffer->data != NULL) buffer->data[0] = '\0';

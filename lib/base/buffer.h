@@ -34,6 +34,8 @@ int e2b__buffer_printf(e2b__buffer_t *buffer, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Drops the first `count` bytes. */
 void e2b__buffer_consume(e2b__buffer_t *buffer, size_t count);
+/* Drops all but the first `len` bytes: takes back what was appended since. */
+void e2b__buffer_truncate(e2b__buffer_t *buffer, size_t len);
 /* Empties it but keeps the memory. */
 void e2b__buffer_clear(e2b__buffer_t *buffer);
 /* The bytes become the caller's, who frees them with e2b__free; the buffer is empty again. */

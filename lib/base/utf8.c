@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/utf8.h"
 
+#include <stdint.h>
+#include <string.h>
+
 /* The length that a lead byte announces, 0 when it is none. */
 static size_t announced(unsigned char lead) {
   if (lead < 0x80) return 1;
@@ -40,12 +43,30 @@ size_t e2b__utf8_tail(const char *data, size_t len) {
   return 0;
 }
 
-int e2b__utf8_valid(const char *data, size_t len) {
+size_t e2b__utf8_char(const char *data, size_t len) {
   const unsigned char *s = (const unsigned char *)data;
+  if (len == 0) return 0;
+  size_t n = announced(s[0]);
+  return n <= len && plausible(s, n) ? n : 0;
+}
+
+/* Text is mostly ASCII: eight bytes at a time as long as it is. */
+static size_t ascii_run(const char *data, size_t len) {
+  size_t i = 0;
+  for (; len - i >= 8; i += 8) {
+    uint64_t word;
+    memcpy(&word, data + i, sizeof word);
+    if ((word & UINT64_C(0x8080808080808080)) != 0) break;
+  }
+  return i;
+}
+
+int e2b__utf8_valid(const char *data, size_t len) {
   size_t i = 0;
   while (i < len) {
-    size_t n = announced(s[i]);
-    if (n == 0 || n > len - i || !plausible(s + i, n)) return 0;
+    size_t n = ascii_run(data + i, len - i);
+    if (n == 0) n = e2b__utf8_char(data + i, len - i);
+    if (n == 0) return 0;
     i += n;
   }
   return 1;

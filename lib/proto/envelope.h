@@ -17,6 +17,7 @@ void e2b__envelope_prefix(unsigned char prefix[E2B__ENVELOPE_PREFIX], unsigned f
 typedef struct e2b__envelope_decoder {
   e2b__buffer_t gathered; /* prefix and payload so far of the envelope that is not complete */
   size_t ceiling;         /* of a payload */
+  int failed;             /* the error it stays in */
 } e2b__envelope_decoder_t;
 
 typedef struct e2b__envelope {

@@ -14,7 +14,8 @@
 typedef enum e2b__encoding { E2B__PROTO, E2B__JSON } e2b__encoding_t;
 
 /* A string or bytes value. ptr NULL means absent; an empty value that is present has a non-NULL
- * ptr. Not NUL-terminated. Decoded from binary it points into the input, from JSON into the arena. */
+ * ptr. Not NUL-terminated. Decoded from binary it points into the input, from JSON into the arena.
+ */
 typedef struct e2b__str {
   const char *ptr;
   size_t len;
@@ -49,14 +50,14 @@ typedef enum e2b__field_type {
   E2B__FIELD_STRING,    /* e2b__str_t */
   E2B__FIELD_BYTES,     /* e2b__str_t, base64 in JSON */
   E2B__FIELD_MESSAGE,   /* pointer to the struct of `sub`, an e2b__message_t; NULL is absent */
-  E2B__FIELD_TIMESTAMP, /* e2b__timestamp_t, RFC 3339 in JSON */
+  E2B__FIELD_TIMESTAMP, /* e2b__timestamp_t, always OPTIONAL; RFC 3339 in JSON */
   E2B__FIELD_MAP        /* map<string,string>: array of e2b__str_pair_t */
 } e2b__field_type_t;
 
 enum {
   E2B__REPEATED = 1, /* pointer to an array; `companion` is the offset of its size_t count */
   E2B__OPTIONAL = 2, /* presence is kept: scalars by a bool at `companion`, strings by ptr */
-  E2B__ONEOF = 4     /* like OPTIONAL; in JSON input two members of one message's oneof are an error */
+  E2B__ONEOF = 4 /* like OPTIONAL; in JSON input two members of one message's oneof are an error */
 };
 
 typedef struct e2b__enum_value {
@@ -79,7 +80,8 @@ typedef struct e2b__field {
   const void *sub;
 } e2b__field_t;
 
-/* Fields are in ascending order of their numbers. MAP fields use `companion` as REPEATED do. */
+/* Fields are in ascending order of their numbers, at most 64. MAP fields use `companion` as
+ * REPEATED do. */
 typedef struct e2b__message {
   const char *name;
   const e2b__field_t *fields;
@@ -94,18 +96,20 @@ typedef struct e2b__empty_message {
 
 extern const e2b__message_t e2b__empty;
 
-/* Appends `message` to `out`. Members with default values are left out unless OPTIONAL or ONEOF
- * and present. Returns 0, E2B_ENOMEM, E2B_ETOOBIG, or E2B_EINVAL (JSON: a STRING that is not valid
- * UTF-8). */
+/* Appends `message` to `out`, which stays as it was on failure. Members with default values are
+ * left out unless OPTIONAL or ONEOF and present. Returns 0, E2B_ENOMEM, E2B_ETOOBIG, or E2B_EINVAL
+ * (a STRING or a map that is not valid UTF-8, which no peer accepts; in JSON also a time outside
+ * the years 1 to 9999). */
 int e2b__message_encode(const e2b__message_t *type, const void *message, e2b__encoding_t encoding,
                         e2b__buffer_t *out);
 
 /* Fills `message`, which it zeroes first, from the whole of `data`. Unknown fields and unknown enum
- * names are ignored; duplicates follow protobuf (last one wins, messages merge or are replaced,
- * repeated fields append; packed and unpacked scalars are both read). JSON is strict as proto3 JSON
- * is: the text must be one object, numbers must fit, strings for numbers are accepted. Nesting is
- * bounded. Returns 0, E2B_ENOMEM, or E2B_EPROTOCOL; with EPROTOCOL, `*why` (if why is not NULL) is
- * a static or arena string that names the fault. */
+ * names are ignored. In binary, duplicates follow protobuf (last one wins, messages merge, repeated
+ * fields append; packed and unpacked scalars are both read). JSON is strict as proto3 JSON is: the
+ * text must be one object, numbers must fit, strings for numbers are accepted, null is absent, a
+ * member may come once only. A key may come twice in a map: the last one counts. Nesting is
+ * bounded. Returns 0, E2B_ENOMEM, or E2B_EPROTOCOL (the message is all zeroes then); with
+ * EPROTOCOL, `*why` (if why is not NULL) is a static or arena string that names the fault. */
 int e2b__message_decode(const e2b__message_t *type, const char *data, size_t len,
                         e2b__encoding_t encoding, e2b__arena_t *arena, void *message,
                         const char **why);

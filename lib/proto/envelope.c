@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/envelope.h"
+
+enum {
+  KNOWN_FLAGS = E2B__ENVELOPE_COMPRESSED | E2B__ENVELOPE_END_STREAM,
+  /* Up to here the room for an announced payload is taken at once; beyond it the buffer grows with
+   * what really comes, so that an announcement alone costs no memory. */
+  RESERVED_AT_ONCE = 64 * 1024,
+  /* A stream that waits keeps no more than this. */
+  KEPT_WHILE_IDLE = 512
+};
+
+void e2b__envelope_prefix(unsigned char prefix[E2B__ENVELOPE_PREFIX], unsigned flags, size_t len) {
+  prefix[0] = (unsigned char)flags;
+  prefix[1] = (unsigned char)(len >> 24);
+  prefix[2] = (unsigned char)(len >> 16);
+  prefix[3] = (unsigned char)(len >> 8);
+  prefix[4] = (unsigned char)len;
+}
+
+void e2b__envelope_decoder_init(e2b__envelope_decoder_t *decoder, size_t ceiling) {
+  if (ceiling > UINT32_MAX) ceiling = UINT32_MAX;
+  decoder->ceiling = ceiling;
+  decoder->failed = 0;
+  e2b__buffer_init(&decoder->gathered, ceiling + E2B__ENVELOPE_PREFIX);
+}
+
+void e2b__envelope_decoder_free(e2b__envelope_decoder_t *decoder) {
+  e2b__buffer_free(&decoder->gathered);
+}
+
+static size_t announced(const char *prefix) {
+  const unsigned char *p = (const unsigned char *)prefix;
+  return (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+}
+
+static int check(const e2b__envelope_decoder_t *decoder, const char *prefix) {
+  if (((unsigned char)prefix[0] & ~(unsigned)KNOWN_FLAGS) != 0) return E2B_EPROTOCOL;
+  return announced(prefix) > decoder->ceiling ? E2B_ETOOBIG : 0;
+}
+
+static int deliver(const char *prefix, const char *payload, e2b__envelope_t *envelope) {
+  envelope->flags = (unsigned char)prefix[0];
+  envelope->payload = payload;
+  envelope->len = announced(prefix);
+  return 1;
+}
+
+static int fail(e2b__envelope_decoder_t *decoder, int rc) {
+  e2b__buffer_free(&decoder->gathered);
+  return decoder->failed = rc;
+}
+
+/* Moves input to the gathered bytes until those are `goal` long. */
+static int gather(e2b__envelope_decoder_t *decoder, size_t goal, const char **data, size_t *len) {
+  e2b__buffer_t *gathered = &decoder->gathered;
+  size_t wanted = goal - gathered->len;
+  size_t taken = wanted < *len ? wanted : *len;
+  int rc = e2b__buffer_reserve(gathered, goal <= RESERVED_AT_ONCE ? wanted : taken);
+  if (rc == 0) rc = e2b__buffer_append(gathered, *data, taken);
+  if (rc != 0) return fail(decoder, rc);
+  *data += taken;
+  *len -= taken;
+  return 0;
+}
+
+/* The envelope whose beginning has been gathered. */
+static int next_gathered(e2b__envelope_decoder_t *decoder, const char **data, size_t *len,
+                         e2b__envelope_t *envelope) {
+  e2b__buffer_t *gathered = &decoder->gathered;
+  if (gathered->len < E2B__ENVELOPE_PREFIX) {
+    int rc = gather(decoder, E2B__ENVELOPE_PREFIX, data, len);
+    if (rc != 0 || gathered->len < E2B__ENVELOPE_PREFIX) return rc;
+    rc = check(decoder, gathered->data);
+    if (rc != 0) return fail(decoder, rc);
+  }
+  size_t payload = announced(gathered->data);
+  if (gathered->len == E2B__ENVELOPE_PREFIX && payload > 0 && payload <= *len) {
+    /* Only the prefix came in pieces: the payload needs no copy. */
+    int rc = deliver(gathered->data, *data, envelope);
+    e2b__buffer_clear(gathered);
+    *data += payload;
+    *len -= payload;
+    return rc;
+  }
+  size_t goal = E2B__ENVELOPE_PREFIX + payload;
+  if (gathered->len < goal) {
+    int rc = gather(decoder, goal, data, len);
+    if (rc != 0 || gathered->len < goal) return rc;
+  }
+  return deliver(gathered->data, gathered->data + E2B__ENVELOPE_PREFIX, envelope);
+}
+
+int e2b__envelope_partial(const e2b__envelope_decoder_t *decoder) {
+  const e2b__buffer_t *gathered = &decoder->gathered;
+  if (gathered->len < E2B__ENVELOPE_PREFIX) return gathered->len > 0;
+  return gathered->len < E2B__ENVELOPE_PREFIX + announced(gathered->data);
+}
+
+int e2b__envelope_next(e2b__envelope_decoder_t *decoder, const char **data, size_t *len,
+                       e2b__envelope_t *envelope) {
+  if (decoder->failed != 0) return decoder->failed;
+  e2b__buffer_t *gathered = &decoder->gathered;
+  /* What is gathered and complete was delivered by the call before. */
+  if (gathered->len > 0 && !e2b__envelope_partial(decoder)) e2b__buffer_clear(gathered);
+  if (*len == 0) {
+    if (gathered->len == 0 && gathered->capacity > KEPT_WHILE_IDLE) e2b__buffer_free(gathered);
+    return 0;
+  }
+  if (gathered->len > 0) return next_gathered(decoder, data, len, envelope);
+  if (*len < E2B__ENVELOPE_PREFIX) return gather(decoder, E2B__ENVELOPE_PREFIX, data, len);
+  int rc = check(decoder, *data);
+  if (rc != 0) return fail(decoder, rc);
+  size_t whole = E2B__ENVELOPE_PREFIX + announced(*data);
+  if (*len < whole) return gather(decoder, whole, data, len);
+  rc = deliver(*data, *data + E2B__ENVELOPE_PREFIX, envelope);
+  *data += whole;
+  *len -= whole;
+  return rc;
+}

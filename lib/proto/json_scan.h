@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_PROTO_JSON_SCAN_H
+#define E2B_LIB_PROTO_JSON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A strict reader of JSON text (RFC 8259) that builds no tree and allocates nothing: the caller
+ * knows what should come, asks for it token by token, and skips what it does not know. Strings are
+ * checked as they pass (escapes, surrogate pairs, UTF-8, control characters). The first fault
+ * sticks: everything after it fails too. */
+typedef struct e2b__json_scan {
+  const char *start;
+  const char *at;
+  const char *end;
+  const char *fault; /* static text; NULL while all is well */
+} e2b__json_scan_t;
+
+/* A string between its quotes, or a number: a piece of the input. */
+typedef struct e2b__json_token {
+  const char *ptr;
+  size_t len;
+  bool escaped; /* a string with escape sequences */
+} e2b__json_token_t;
+
+enum { E2B__JSON_DEPTH = 1000 };
+
+void e2b__json_scan_init(e2b__json_scan_t *scan, const char *data, size_t len);
+/* Records a fault of the caller's finding; false, for returning it. */
+bool e2b__json_scan_fail(e2b__json_scan_t *scan, const char *fault);
+/* The first character of the next token; '\0' at the end of the text. */
+char e2b__json_scan_peek(e2b__json_scan_t *scan);
+/* Takes the punctuation mark `c` if it is next; not being next is no fault. */
+bool e2b__json_scan_take(e2b__json_scan_t *scan, char c);
+/* The same, but anything else is a fault. */
+bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c);
+bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token);
+bool e2b__json_scan_number(e2b__json_scan_t *scan, e2b__json_token_t *token);
+/* Takes `word` (true, false, null). */
+bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word);
+/* The name of a member and its colon. */
+bool e2b__json_scan_name(e2b__json_scan_t *scan, e2b__json_token_t *token);
+/* Any one value, at most E2B__JSON_DEPTH levels deep. Does not recurse. */
+bool e2b__json_scan_skip(e2b__json_scan_t *scan);
+/* True when nothing but blanks is left. */
+bool e2b__json_scan_end(e2b__json_scan_t *scan);
+
+/* The content of a scanned string; needs room for token.len bytes and returns how many it wrote.
+ * There may be NULs among them. */
+size_t e2b__json_unescape(e2b__json_token_t token, char *out);
+
+/* How many bytes at `s` need neither escaping nor a look at UTF-8; a multiple of eight, so the
+ * bytes after them may be plain too. */
+size_t e2b__json_plain_run(const char *s, size_t len);
+
+/* The exact value of a scanned number that is whole (1, 1.0, 10e-1): its sign and magnitude. False
+ * when it has a fraction or does not fit. */
+bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magnitude);
+
+#endif
