@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/operation.h"
+
+#include <stdio.h>
+
+enum { LONGEST_URL = 64 * 1024 };
+
+static void operation_free(e2b__operation_t *op) {
+  if (op->release_owner != NULL) op->release_owner(op->owner);
+  e2b__buffer_free(&op->url);
+  e2b__buffer_free(&op->body);
+  e2b__free(op);
+}
+
+static void abandon(void *work) {
+  e2b__operation_t *op = work;
+  if (op->call != NULL) e2b__call_cancel(op->call);
+  operation_free(op);
+}
+
+e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, const char *name,
+                                     e2b_future_t **future) {
+  *future = e2b__future_new(&client->queue, kind, name);
+  if (*future == NULL || e2b_future_is_done(*future)) return NULL;
+  const e2b__config_t *config = &client->config;
+  if (config->error != 0) {
+    e2b__future_fail_text(*future, config->error, "%s", config->error_text);
+    return NULL;
+  }
+  e2b__operation_t *op = e2b__calloc(1, sizeof *op);
+  if (op == NULL) {
+    e2b__future_fail_text(*future, E2B_ENOMEM, "out of memory");
+    return NULL;
+  }
+  op->client = client;
+  op->future = *future;
+  op->subject = "";
+  e2b__buffer_init(&op->url, LONGEST_URL);
+  e2b__buffer_init(&op->body, SIZE_MAX / 4);
+  e2b__future_bind(*future, abandon, op);
+  return op;
+}
+
+int e2b__operation_header(e2b__operation_t *op, const char *name, const char *value) {
+  if (op->extra_count == E2B__COUNT(op->extra)) return E2B_EINVAL;
+  const size_t len = strlen(name) + strlen(value) + 3;
+  char *line = e2b__arena_alloc(e2b__future_arena(op->future), len);
+  if (line == NULL) return E2B_ENOMEM;
+  snprintf(line, len, "%s: %s", name, value);
+  op->extra[op->extra_count++].data = line;
+  return 0;
+}
+
+static void on_done(void *ctx, const e2b__call_result_t *result) {
+  e2b__operation_t *op = ctx;
+  op->call = NULL;
+  op->done(op, result);
+  operation_free(op);
+}
+
+static void fail_now(e2b__operation_t *op, int code) {
+  e2b__future_fail_text(op->future, code, "%s", e2b_code_text(code));
+  operation_free(op);
+}
+
+void e2b__operation_settle_number(e2b__operation_t *op, uint64_t number) {
+  e2b__future_succeed_number(op->future, number);
+  operation_free(op);
+}
+
+void e2b__operation_settle(e2b__operation_t *op, int rc, void *value,
+                           void (*release_value)(void *value)) {
+  if (rc == 0) {
+    e2b__future_succeed(op->future, value, release_value);
+  } else {
+    e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
+  }
+  operation_free(op);
+}
+
+void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_request_t *request,
+                         e2b__operation_cb done) {
+  const e2b__config_t *config = &op->client->config;
+  if (rc != 0) {
+    fail_now(op, rc);
+    return;
+  }
+  for (unsigned i = 0; i < op->extra_count; i++) {
+    op->extra[i].next = i + 1 < op->extra_count ? &op->extra[i + 1]
+                                                : (struct curl_slist *)request->headers;
+  }
+  e2b__call_request_t call;
+  memset(&call, 0, sizeof call);
+  call.http.method = request->method;
+  call.http.url = op->url.data;
+  call.http.headers = op->extra_count > 0 ? op->extra : request->headers;
+  if (!request->no_body) {
+    call.http.body = op->body.data != NULL ? op->body.data : "";
+    call.http.body_len = op->body.len;
+  }
+  call.http.repeatable = request->safe;
+  call.safe = request->safe;
+  call.max_retries = config->max_retries;
+  call.final_status = request->final_status;
+  call.timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : config->request_timeout_ms;
+  call.max_response_bytes =
+      request->max_response_bytes != 0 ? request->max_response_bytes : config->max_response_bytes;
+  op->done = done;
+  op->call = e2b__call_start(op->client->http, &call, on_done, op);
+  if (op->call == NULL) fail_now(op, E2B_ENOMEM);
+}
+
+e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
+                                 const e2b__call_result_t *result) {
+  /* Scheme and host only: a path or a query may hold what is nobody's business. */
+  const char *host = url != NULL ? strstr(url, "://") : NULL;
+  const int len = host != NULL ? (int)strcspn(host + 3, "/?#") : 0;
+  const char *text = e2b_code_text(result->code);
+  e2b_error_t error;
+  if (result->code == E2B_ETIMEDOUT) {
+    static const char *const clocks[] = {"", "connecting", "waiting for the first event",
+                                         "the whole request", "silence on the wire",
+                                         "the time given to the process"};
+    error = e2b__error_text(arena, result->code, "timed out (%s): %.*s", clocks[result->clock],
+                            len, host != NULL ? host + 3 : "");
+  } else if (host != NULL && result->code != E2B_ENOMEM) {
+    error = e2b__error_text(arena, result->code, "%s: %.*s%s%s", text, len, host + 3,
+                            *result->why != '\0' ? ": " : "", result->why);
+  } else {
+    error = e2b__error(result->code);
+  }
+  error.http_status = result->status;
+  error.clock = result->clock;
+  error.maybe_applied = result->maybe_received;
+  error.attempts = result->attempts;
+  return error;
+}
+
+void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result) {
+  e2b_error_t error =
+      e2b__transport_error(e2b__future_arena(op->future), op->url.data, result);
+  e2b__future_fail(op->future, &error);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_CLIENT_OPERATION_H
+#define E2B_LIB_CLIENT_OPERATION_H
+
+#include "client/client.h"
+
+/* One call of the public API that is one request and one answer: the future, the request's parts,
+ * and what is to be done with the answer. Made by a public function, freed when the future is
+ * decided, whichever way. */
+
+typedef struct e2b__operation e2b__operation_t;
+
+/* Reads the answer and decides op->future. The operation is freed after it. */
+typedef void (*e2b__operation_cb)(e2b__operation_t *op, const e2b__call_result_t *result);
+
+struct e2b__operation {
+  e2b_client_t *client; /* kept by the future's reference on the queue */
+  e2b_future_t *future;
+  e2b__call_t *call;
+  e2b__operation_cb done;
+  e2b__buffer_t url;
+  e2b__buffer_t body;
+  struct curl_slist extra[4]; /* headers of this request, in front of the shared ones */
+  unsigned extra_count;
+  void *owner; /* what the answer is about; given back by release_owner */
+  void (*release_owner)(void *owner);
+  const char *subject; /* for messages; in the future's arena */
+  intptr_t tag;        /* the public function's own note */
+};
+
+typedef struct e2b__operation_request {
+  const char *method;
+  const struct curl_slist *headers; /* shared ones, behind the extra ones */
+  bool safe;
+  bool no_body;
+  int final_status;
+  uint64_t timeout_ms; /* 0: the client's request_timeout_ms */
+  size_t max_response_bytes;
+} e2b__operation_request_t;
+
+/* The future is in *future whatever happens. NULL when it is decided already (or is NULL): the
+ * client is closed or misconfigured, or memory is out. */
+e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, const char *name,
+                                     e2b_future_t **future);
+/* Adds a header of this request; the text goes to the future's arena. */
+int e2b__operation_header(e2b__operation_t *op, const char *name, const char *value);
+/* Sends what op->url and op->body hold, unless `rc`, what came of making them, is an error: then
+ * the future fails with it. */
+void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_request_t *request,
+                         e2b__operation_cb done);
+/* Decides the future at once, without a request. */
+void e2b__operation_settle_number(e2b__operation_t *op, uint64_t number);
+void e2b__operation_settle(e2b__operation_t *op, int rc, void *value,
+                           void (*release_value)(void *value));
+/* Decides the future with a failure of the request itself, when result->code is not 0. */
+void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result);
+/* The failure as an error, for those who add to it. Strings are in `arena`. */
+e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
+                                 const e2b__call_result_t *result);
+
+#endif
