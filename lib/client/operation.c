@@ -41,14 +41,21 @@ e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, con
   return op;
 }
 
+int e2b__operation_header_line(e2b__operation_t *op, char *line) {
+  struct curl_slist *node = e2b__arena_alloc(e2b__future_arena(op->future), sizeof *node);
+  if (line == NULL || node == NULL) return E2B_ENOMEM;
+  node->data = line;
+  node->next = op->extra;
+  op->extra = node;
+  return 0;
+}
+
 int e2b__operation_header(e2b__operation_t *op, const char *name, const char *value) {
-  if (op->extra_count == E2B__COUNT(op->extra)) return E2B_EINVAL;
   const size_t len = strlen(name) + strlen(value) + 3;
   char *line = e2b__arena_alloc(e2b__future_arena(op->future), len);
   if (line == NULL) return E2B_ENOMEM;
   snprintf(line, len, "%s: %s", name, value);
-  op->extra[op->extra_count++].data = line;
-  return 0;
+  return e2b__operation_header_line(op, line);
 }
 
 static void on_done(void *ctx, const e2b__call_result_t *result) {
@@ -85,20 +92,23 @@ void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_requ
     fail_now(op, rc);
     return;
   }
-  for (unsigned i = 0; i < op->extra_count; i++) {
-    op->extra[i].next = i + 1 < op->extra_count ? &op->extra[i + 1]
-                                                : (struct curl_slist *)request->headers;
+  /* curl's type is not const, but it only reads. */
+  struct curl_slist **tail = &op->extra;
+  while (*tail != NULL) {
+    tail = &(*tail)->next;
   }
+  *tail = (struct curl_slist *)request->headers;
   e2b__call_request_t call;
   memset(&call, 0, sizeof call);
   call.http.method = request->method;
   call.http.url = op->url.data;
-  call.http.headers = op->extra_count > 0 ? op->extra : request->headers;
+  call.http.headers = op->extra;
   if (!request->no_body) {
     call.http.body = op->body.data != NULL ? op->body.data : "";
     call.http.body_len = op->body.len;
   }
   call.http.repeatable = request->safe;
+  call.http.stream = request->long_lived;
   call.safe = request->safe;
   call.max_retries = config->max_retries;
   call.final_status = request->final_status;

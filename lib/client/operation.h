@@ -20,8 +20,7 @@ struct e2b__operation {
   e2b__operation_cb done;
   e2b__buffer_t url;
   e2b__buffer_t body;
-  struct curl_slist extra[4]; /* headers of this request, in front of the shared ones */
-  unsigned extra_count;
+  struct curl_slist *extra; /* headers of this request, in front of the shared ones; in the arena */
   void *owner; /* what the answer is about; given back by release_owner */
   void (*release_owner)(void *owner);
   const char *subject; /* for messages; in the future's arena */
@@ -33,6 +32,7 @@ typedef struct e2b__operation_request {
   const struct curl_slist *headers; /* shared ones, behind the extra ones */
   bool safe;
   bool no_body;
+  bool long_lived; /* may hang for as long as a program likes: out of the line of short ones */
   int final_status;
   uint64_t timeout_ms; /* 0: the client's request_timeout_ms */
   size_t max_response_bytes;
@@ -44,6 +44,8 @@ e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, con
                                      e2b_future_t **future);
 /* Adds a header of this request; the text goes to the future's arena. */
 int e2b__operation_header(e2b__operation_t *op, const char *name, const char *value);
+/* The same for a whole line that lives as long as the future. NULL: E2B_ENOMEM. */
+int e2b__operation_header_line(e2b__operation_t *op, char *line);
 /* Sends what op->url and op->body hold, unless `rc`, what came of making them, is an error: then
  * the future fails with it. */
 void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_request_t *request,

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { IDLE_EXCHANGES = 128 };
+enum { IDLE_EXCHANGES = 256 };
 
 /* --- clocks --------------------------------------------------------------------------------- */
 
@@ -22,7 +22,8 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
   if (!exchange->got_body && request->first_event_ms != 0) {
     other = exchange->started_ms + request->first_event_ms;
     other_clock = E2B_CLOCK_FIRST_EVENT;
-  } else if (exchange->got_body && request->silence_ms != 0 && !exchange->paused) {
+  } else if (request->silence_ms != 0 && !exchange->paused && !exchange->starved &&
+             (exchange->got_body || request->source != NULL)) {
     other = exchange->activity_ms + request->silence_ms;
     other_clock = E2B_CLOCK_SILENCE;
   }
@@ -436,6 +437,12 @@ void e2b__exchange_cancel(e2b__exchange_t *exchange) {
   e2b__queue_cancel(&exchange->nudge);
   e2b__list_remove(&exchange->node);
   e2b__list_append(&http->ended, &exchange->node);
+}
+
+void e2b__exchange_hurry(e2b__exchange_t *exchange, uint64_t ms) {
+  exchange->request.deadline_ms = uv_now(exchange->http->loop) + ms;
+  exchange->request.deadline_clock = E2B_CLOCK_SILENCE;
+  arm(exchange);
 }
 
 void e2b__exchange_pause(e2b__exchange_t *exchange) {

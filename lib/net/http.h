@@ -94,6 +94,8 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
                                      const e2b__http_events_t *events, void *ctx);
 /* Ends it; no event comes any more. */
 void e2b__exchange_cancel(e2b__exchange_t *exchange);
+/* It has `ms` more to end by itself; then on_done comes with E2B_ETIMEDOUT. */
+void e2b__exchange_hurry(e2b__exchange_t *exchange, uint64_t ms);
 /* Stops reading the socket, and goes on. */
 void e2b__exchange_pause(e2b__exchange_t *exchange);
 void e2b__exchange_resume(e2b__exchange_t *exchange);

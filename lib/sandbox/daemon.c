@@ -25,9 +25,12 @@ int e2b__daemon_outcome(e2b__operation_t *op, const e2b__call_result_t *result,
     return error->code;
   }
   if (result->status >= 200 && result->status < 300) return 0;
-  e2b__refusal_t refusal;
-  e2b__refusal_parse(arena, result->body, result->body_len, &refusal);
-  *error = e2b__refusal_error(arena, result->status, &refusal);
+  e2b__connect_error_t answer;
+  if (e2b__connect_error_decode(result->body, result->body_len, arena, &answer) == 0) {
+    *error = e2b__refusal_error(arena, result->status, &answer);
+  } else {
+    *error = e2b__error(E2B_ENOMEM);
+  }
   error->retry_after_ms = result->retry_after_ms;
   error->attempts = result->attempts;
   return error->code;
@@ -63,9 +66,11 @@ static void on_probe(void *ctx, const e2b__call_result_t *result) {
     presence = E2B_PRESENCE_ALIVE;
   } else if (result->code == 0 && result->status == 502) {
     e2b__arena_t arena = {0};
-    e2b__refusal_t refusal;
-    e2b__refusal_parse(&arena, result->body, result->body_len, &refusal);
-    if (refusal.from_edge && !refusal.port_closed) presence = E2B_PRESENCE_GONE;
+    e2b__connect_error_t answer;
+    if (e2b__connect_error_decode(result->body, result->body_len, &arena, &answer) == 0 &&
+        *answer.sandbox_id != '\0' && answer.port == 0) {
+      presence = E2B_PRESENCE_GONE;
+    }
     e2b__arena_free(&arena);
   }
   probe->done(probe->ctx, presence);
@@ -178,11 +183,7 @@ char *e2b__user_header(e2b__arena_t *arena, const char *user) {
 
 int e2b__daemon_user(e2b__operation_t *op, const char *user) {
   if (user == NULL) return 0;
-  if (op->extra_count == E2B__COUNT(op->extra)) return E2B_EINVAL;
-  char *line = e2b__user_header(e2b__future_arena(op->future), user);
-  if (line == NULL) return E2B_ENOMEM;
-  op->extra[op->extra_count++].data = line;
-  return 0;
+  return e2b__operation_header_line(op, e2b__user_header(e2b__future_arena(op->future), user));
 }
 
 void e2b__daemon_rpc(e2b__operation_t *op, int rc, const char *method, const e2b__message_t *type,

@@ -2,6 +2,7 @@
 #ifndef E2B_LIB_SANDBOX_DAEMON_H
 #define E2B_LIB_SANDBOX_DAEMON_H
 
+#include "proto/connect_error.h"
 #include "proto/message.h"
 #include "sandbox/handle.h"
 
@@ -12,17 +13,10 @@
 e2b__operation_t *e2b__daemon_operation(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name,
                                         e2b_future_t **future);
 
-/* What a body that is an error says. Strings are in `arena`, never NULL. */
-typedef struct e2b__refusal {
-  const char *connect_code; /* "" when it is none of Connect's */
-  const char *message;
-  bool from_edge;
-  bool port_closed; /* the edge: the sandbox runs, nobody listens */
-} e2b__refusal_t;
-
-void e2b__refusal_parse(e2b__arena_t *arena, const char *body, size_t len, e2b__refusal_t *refusal);
-/* The error of an answer with that status, or, with status 0, of the end of a stream. */
-e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status, const e2b__refusal_t *refusal);
+/* The error that an answer with that status, or, with status 200, the end of a stream, stands for.
+ * Strings in `arena`. */
+e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status,
+                               const e2b__connect_error_t *answer);
 
 /* 0 for an answer 2xx; else a code, and *error with strings in the future's arena. */
 int e2b__daemon_outcome(e2b__operation_t *op, const e2b__call_result_t *result,

@@ -1,36 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-#include "proto/json.h"
 #include "sandbox/daemon.h"
 
-enum { LONGEST_MESSAGE = 1000 };
+/* What an answer that is no success means, in the library's own codes. */
 
-static const struct {
-  const char *connect_code;
-  int code;
-} connect_codes[] = {
-    {"invalid_argument", E2B_EREQUEST},   {"not_found", E2B_ENOTFOUND},
-    {"unauthenticated", E2B_EAUTH},       {"already_exists", E2B_EEXISTS},
-    {"permission_denied", E2B_EFORBIDDEN}, {"resource_exhausted", E2B_ERATE},
-    {"failed_precondition", E2B_EREQUEST}, {"aborted", E2B_ECONFLICT},
-    {"out_of_range", E2B_EREQUEST},       {"unimplemented", E2B_EUNIMPLEMENTED},
-    {"unavailable", E2B_EUNAVAILABLE},    {"deadline_exceeded", E2B_ETIMEDOUT},
-    {"canceled", E2B_ECONNLOST},          {"unknown", E2B_ESERVER},
-    {"internal", E2B_ESERVER},            {"data_loss", E2B_ESERVER},
-};
-
-static int code_of_connect(const char *connect_code) {
-  for (size_t i = 0; i < E2B__COUNT(connect_codes); i++) {
-    if (strcmp(connect_codes[i].connect_code, connect_code) == 0) return connect_codes[i].code;
+static int code_of_connect(e2b__connect_code_t code) {
+  switch (code) {
+  case E2B__CONNECT_INVALID_ARGUMENT:
+  case E2B__CONNECT_FAILED_PRECONDITION:
+  case E2B__CONNECT_OUT_OF_RANGE: return E2B_EREQUEST;
+  case E2B__CONNECT_NOT_FOUND: return E2B_ENOTFOUND;
+  case E2B__CONNECT_UNAUTHENTICATED: return E2B_EAUTH;
+  case E2B__CONNECT_ALREADY_EXISTS: return E2B_EEXISTS;
+  case E2B__CONNECT_PERMISSION_DENIED: return E2B_EFORBIDDEN;
+  case E2B__CONNECT_RESOURCE_EXHAUSTED: return E2B_ERATE;
+  case E2B__CONNECT_ABORTED: return E2B_ECONFLICT;
+  case E2B__CONNECT_UNIMPLEMENTED: return E2B_EUNIMPLEMENTED;
+  case E2B__CONNECT_UNAVAILABLE: return E2B_EUNAVAILABLE;
+  case E2B__CONNECT_DEADLINE_EXCEEDED: return E2B_ETIMEDOUT;
+  case E2B__CONNECT_CANCELED: return E2B_ECONNLOST; /* never by us: we hang up instead */
+  case E2B__CONNECT_UNKNOWN:
+  case E2B__CONNECT_INTERNAL:
+  case E2B__CONNECT_DATA_LOSS: return E2B_ESERVER;
+  case E2B__CONNECT_NONE: break;
   }
   return E2B_EPROTOCOL;
 }
 
-static int code_of_status(int status, const e2b__refusal_t *refusal) {
+static bool is_edge(const e2b__connect_error_t *answer) { return *answer->sandbox_id != '\0'; }
+
+static int code_of_status(int status, const e2b__connect_error_t *answer) {
   switch (status) {
-  case 400:
-  case 406:
-  case 413:
-  case 416: return E2B_EREQUEST;
   case 401: return E2B_EAUTH;
   case 403: return E2B_EFORBIDDEN;
   case 404: return E2B_ENOTFOUND;
@@ -38,8 +37,8 @@ static int code_of_status(int status, const e2b__refusal_t *refusal) {
   case 429: return E2B_ERATE;
   case 501: return E2B_EUNIMPLEMENTED;
   case 502:
-    if (!refusal->from_edge) return E2B_EUNAVAILABLE;
-    return refusal->port_closed ? E2B_EPORTCLOSED : E2B_ESANDBOXGONE;
+    if (!is_edge(answer)) return E2B_EUNAVAILABLE;
+    return answer->port != 0 ? E2B_EPORTCLOSED : E2B_ESANDBOXGONE;
   case 503:
   case 504: return E2B_EUNAVAILABLE;
   case 507: return E2B_ENOSPACE;
@@ -47,52 +46,19 @@ static int code_of_status(int status, const e2b__refusal_t *refusal) {
   }
 }
 
-static const char *keep(e2b__arena_t *arena, const char *text, size_t len) {
-  while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r')) {
-    len--;
-  }
-  const char *copy =
-      e2b__arena_strndup(arena, text, len < LONGEST_MESSAGE ? len : LONGEST_MESSAGE);
-  return copy != NULL ? copy : "";
-}
-
-void e2b__refusal_parse(e2b__arena_t *arena, const char *body, size_t len,
-                        e2b__refusal_t *refusal) {
-  refusal->connect_code = refusal->message = "";
-  refusal->from_edge = refusal->port_closed = false;
-  cJSON *json = e2b__json_parse(body, len);
-  if (!cJSON_IsObject(json)) {
-    refusal->message = keep(arena, body, len);
-  } else {
-    /* The end of a stream wraps it; a string as code is Connect's, a number is not. */
-    const cJSON *error = cJSON_GetObjectItemCaseSensitive(json, "error");
-    const cJSON *object = cJSON_IsObject(error) ? error : json;
-    const char *connect_code = e2b__json_string(object, "code", "");
-    const char *message = e2b__json_string(object, "message", "");
-    refusal->connect_code = keep(arena, connect_code, strlen(connect_code));
-    refusal->message = keep(arena, message, strlen(message));
-    refusal->from_edge = *e2b__json_string(object, "sandboxId", "") != '\0';
-    refusal->port_closed = cJSON_GetObjectItemCaseSensitive(object, "port") != NULL ||
-                           strstr(message, "port is not open") != NULL;
-  }
-  cJSON_Delete(json);
-}
-
-e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status, const e2b__refusal_t *refusal) {
-  const int code = *refusal->connect_code != '\0' ? code_of_connect(refusal->connect_code)
-                                                  : code_of_status(status, refusal);
+e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status,
+                               const e2b__connect_error_t *answer) {
+  const bool connect = answer->form == E2B__ERROR_CONNECT;
+  const int code = connect ? code_of_connect(answer->code) : code_of_status(status, answer);
   const char *text = e2b_code_text(code);
-  e2b_error_t error =
-      *refusal->message != '\0'
-          ? e2b__error_text(arena, code, "%s: %s", text, refusal->message)
-          : e2b__error_text(arena, code, "%s (HTTP %d)", text, status);
-  error.detail = refusal->message;
-  error.connect_code = refusal->connect_code;
+  e2b_error_t error = *answer->message != '\0'
+                          ? e2b__error_text(arena, code, "%s: %s", text, answer->message)
+                          : e2b__error_text(arena, code, "%s (HTTP %d)", text, status);
+  error.detail = answer->message;
+  error.connect_code = connect ? e2b__connect_code_name(answer->code) : "";
   error.http_status = status;
   if (code == E2B_ESANDBOXGONE) error.sandbox = E2B_PRESENCE_GONE;
-  if (code == E2B_EPORTCLOSED || *refusal->connect_code != '\0') {
-    error.sandbox = E2B_PRESENCE_ALIVE;
-  }
+  if (connect || code == E2B_EPORTCLOSED) error.sandbox = E2B_PRESENCE_ALIVE;
   error.maybe_applied = code == E2B_ESERVER || code == E2B_ETIMEDOUT || code == E2B_ECONNLOST;
   return error;
 }

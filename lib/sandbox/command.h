@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_SANDBOX_COMMAND_H
+#define E2B_LIB_SANDBOX_COMMAND_H
+
+#include "e2b/command.h"
+#include "proto/process.h"
+#include "sandbox/stream.h"
+
+/*  state      stream   leaves by
+ *  STARTING   open     the start event -> RUNNING; a failure -> FAILED; nobody cares -> DOOMED
+ *  RUNNING    open     the end of the process -> EXITED; a failure -> FAILED; disconnect -> LEFT
+ *  EXITED     ending   the end of the stream -> DONE
+ *  DOOMED     open     the start event: killed -> LEFT
+ *  DONE, FAILED, LEFT  -                                                                         */
+typedef enum e2b__command_state {
+  E2B__COMMAND_STARTING,
+  E2B__COMMAND_RUNNING,
+  E2B__COMMAND_EXITED,
+  E2B__COMMAND_DOOMED,
+  E2B__COMMAND_DONE,
+  E2B__COMMAND_FAILED,
+  E2B__COMMAND_LEFT
+} e2b__command_state_t;
+
+/* stdout or stderr on its way to the user. */
+typedef struct e2b__output {
+  e2b_output_cb callback;
+  bool collect;
+  e2b__buffer_t collected;
+  char tail[4]; /* the start of a character, in text mode */
+  size_t tail_len;
+} e2b__output_t;
+
+struct e2b_command {
+  unsigned refs;    /* of the memory */
+  unsigned handles; /* of these, the user's */
+  e2b_sandbox_t *sandbox;
+  e2b__guest_t guest;
+  e2b__command_state_t state;
+  e2b__stream_t *stream;
+  uint32_t pid;
+  bool kill_if_abandoned; /* e2b_run_*: the program belongs to the call */
+  e2b_future_t *starting; /* of e2b_command_start and connect */
+  e2b__list_t waiters;    /* futures of the end */
+  size_t waiting;
+  e2b__output_t outputs[2]; /* stdout, stderr */
+  bool text;
+  void *user_data;
+  uint64_t started_ns;
+  bool has_lifetime;
+  bool has_error;
+  e2b_error_t error; /* strings in the arena */
+  e2b_execution_t execution;
+  e2b__arena_t arena; /* of the result */
+  e2b__arena_t event; /* of one event */
+  const char *user;   /* who runs it; NULL: the default */
+
+  /* Hook of the code room: looks at the result before anybody gets it. Answers nonzero when it
+   * takes over; it calls e2b__command_conclude() later. */
+  bool (*review)(e2b_command_t *command, void *ctx);
+  void (*release_review)(void *ctx);
+  void *review_ctx;
+
+  /* input.c */
+  e2b__list_t inputs; /* in line */
+  size_t input_bytes;
+  struct e2b__input_call *input_call; /* under way */
+  bool input_refused;                 /* on_drain is owed */
+  bool input_ended;
+  e2b_drain_cb on_drain;
+  e2b__task_t drain_task;
+};
+
+/* What Start is told, from the public options. */
+typedef struct e2b__command_spec {
+  const char *name; /* of the public function, for errors */
+  const char *program;
+  const char *const *args;
+  e2b_run_options options; /* of today's size */
+  uint32_t connect_pid;    /* not 0: attach instead */
+  bool run;                /* the future is of the end, not of the start */
+  e2b_runtime_t runtime;
+  /* Code that is too long for an argument: fed to standard input, borrowed for the call. */
+  const char *script;
+  size_t script_len;
+  bool (*review)(e2b_command_t *command, void *ctx);
+  void (*release_review)(void *ctx);
+  void *review_ctx;
+} e2b__command_spec_t;
+
+/* The future of the start or of the end. The review context goes to the command, or is released. */
+e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec);
+/* Gives the outcome to everybody who waits. With `error` it is a failure. */
+void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error);
+
+void e2b__command_hold(e2b_command_t *command); /* the memory */
+void e2b__command_drop(e2b_command_t *command);
+
+/* input.c */
+void e2b__input_init(e2b_command_t *command);
+/* Bytes that nobody waits for, or the end of the input. */
+int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool end,
+                    e2b_future_t *future);
+void e2b__input_pump(e2b_command_t *command);
+/* Nothing will be sent any more: who waits is told, with that code. */
+void e2b__input_stop(e2b_command_t *command, int code);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "sandbox/command.h"
+
+/* Standard input of a program: pieces in line, one call on the way. A call is never repeated: the
+ * bytes might arrive twice. */
+
+enum {
+  LINE_CEILING = 4 << 20,
+  DRAINED_BELOW = 1 << 20,
+  BATCH_BYTES = 256 << 10 /* pieces in line that travel together */
+};
+
+typedef struct input {
+  e2b__list_t node;
+  e2b_future_t *future; /* NULL: nobody waits */
+  e2b_command_t *command;
+  bool end;
+  size_t len;
+  char data[];
+} input;
+
+typedef struct e2b__input_call {
+  e2b_command_t *command;
+  e2b__call_t *call;
+  e2b__list_t batch;
+  bool is_end;
+  e2b__buffer_t body;
+  char *url;
+  e2b__arena_t arena;
+} input_call;
+
+/* The piece is out of every list already. */
+static void input_free(input *item) {
+  item->command->input_bytes -= item->len;
+  e2b__command_drop(item->command);
+  e2b__free(item);
+}
+
+static void on_drain(e2b__task_t *task) {
+  e2b_command_t *command = E2B__CONTAINER(task, e2b_command_t, drain_task);
+  if (command->on_drain != NULL && command->state == E2B__COMMAND_RUNNING) {
+    e2b__call_out_begin();
+    command->on_drain(command, command->user_data);
+    e2b__call_out_end();
+  }
+  e2b__command_drop(command);
+}
+
+void e2b__input_init(e2b_command_t *command) {
+  e2b__list_init(&command->inputs);
+  e2b__task_init(&command->drain_task, on_drain);
+}
+
+static void offer_drain(e2b_command_t *command) {
+  if (!command->input_refused || command->input_bytes >= DRAINED_BELOW) return;
+  command->input_refused = false;
+  if (!e2b__list_empty(&command->drain_task.node)) return;
+  e2b__command_hold(command);
+  e2b__queue_push(&command->sandbox->client->queue, &command->drain_task);
+}
+
+/* Given up by its future: it leaves the line; what is on the way goes on. */
+static void abandon_input(void *work) {
+  input *item = work;
+  e2b_command_t *command = item->command;
+  item->future = NULL;
+  if (command->input_call != NULL) {
+    const e2b__list_t *batch = &command->input_call->batch;
+    for (const e2b__list_t *node = batch->next; node != batch; node = node->next) {
+      if (node == &item->node) return;
+    }
+  }
+  e2b__list_remove(&item->node);
+  input_free(item);
+}
+
+static void settle(e2b__list_t *list, const e2b_error_t *error) {
+  e2b__list_t *node;
+  while ((node = e2b__list_take(list)) != NULL) {
+    input *item = E2B__CONTAINER(node, input, node);
+    e2b_future_t *future = item->future;
+    input_free(item);
+    if (future == NULL) continue;
+    if (error != NULL) {
+      e2b__future_fail(future, error);
+    } else {
+      e2b__future_succeed_number(future, 1);
+    }
+  }
+}
+
+static void call_free(input_call *call) {
+  e2b__buffer_free(&call->body);
+  e2b__free(call->url);
+  e2b__arena_free(&call->arena);
+  e2b__free(call);
+}
+
+void e2b__input_stop(e2b_command_t *command, int code) {
+  e2b_error_t error = e2b__error(code);
+  e2b__command_hold(command);
+  command->input_ended = true;
+  input_call *call = command->input_call;
+  command->input_call = NULL;
+  if (call != NULL) {
+    if (call->call != NULL) e2b__call_cancel(call->call);
+    error.maybe_applied = 1;
+    settle(&call->batch, &error);
+    call_free(call);
+  }
+  error.maybe_applied = 0;
+  settle(&command->inputs, &error);
+  e2b__command_drop(command);
+}
+
+static int refusal_code(const e2b_error_t *error) {
+  if (strstr(error->detail, "stdin not enabled or closed") != NULL ||
+      strstr(error->detail, "broken pipe") != NULL ||
+      strstr(error->detail, "file already closed") != NULL) {
+    return E2B_ENOSTDIN;
+  }
+  return error->code;
+}
+
+static void on_sent(void *ctx, const e2b__call_result_t *result) {
+  input_call *call = ctx;
+  e2b_command_t *command = call->command;
+  call->call = NULL;
+  command->input_call = NULL;
+  e2b__command_hold(command);
+  e2b_error_t error = e2b__error(0);
+  if (result->code != 0) {
+    error = e2b__transport_error(&call->arena, call->url, result);
+  } else if (result->status < 200 || result->status >= 300) {
+    e2b__connect_error_t answer;
+    error = e2b__connect_error_decode(result->body, result->body_len, &call->arena, &answer) == 0
+                ? e2b__refusal_error(&call->arena, result->status, &answer)
+                : e2b__error(E2B_ENOMEM);
+    error.code = refusal_code(&error);
+  }
+  settle(&call->batch, error.code != 0 ? &error : NULL);
+  call_free(call);
+  offer_drain(command);
+  e2b__input_pump(command);
+  e2b__command_drop(command);
+}
+
+/* The next pieces that may travel together: bytes with bytes, an end alone. */
+static int take_batch(e2b_command_t *command, input_call *call, e2b__buffer_t *data) {
+  while (!e2b__list_empty(&command->inputs)) {
+    input *item = E2B__CONTAINER(command->inputs.next, input, node);
+    const bool first = e2b__list_empty(&call->batch);
+    if (!first && (item->end || call->is_end || data->len + item->len > BATCH_BYTES)) break;
+    int rc = e2b__buffer_append(data, item->data, item->len);
+    if (rc != 0) return rc;
+    e2b__list_remove(&item->node);
+    e2b__list_append(&call->batch, &item->node);
+    call->is_end = item->end;
+  }
+  return 0;
+}
+
+static int make_request(e2b_command_t *command, input_call *call, const e2b__buffer_t *data,
+                        e2b__call_request_t *request) {
+  const e2b_sandbox_t *sandbox = command->sandbox;
+  const e2b__encoding_t encoding = e2b__daemon_encoding(sandbox->client);
+  e2b__process_selector_t selector = {true, command->pid, {NULL, 0}};
+  int rc;
+  if (call->is_end) {
+    const e2b__process_selector_request_t message = {&selector};
+    rc = e2b__message_encode(&e2b__process_selector_request, &message, encoding, &call->body);
+  } else {
+    e2b__process_input_t bytes = {{data->data, data->len}, {NULL, 0}};
+    const e2b__send_input_request_t message = {&selector, &bytes};
+    rc = e2b__message_encode(&e2b__send_input_request, &message, encoding, &call->body);
+  }
+  call->url = e2b__format("%s/process.Process/%s", sandbox->daemon_url,
+                          call->is_end ? "CloseStdin" : "SendInput");
+  if (rc == 0 && call->url == NULL) rc = E2B_ENOMEM;
+  memset(request, 0, sizeof *request);
+  request->http.method = "POST";
+  request->http.url = call->url;
+  request->http.headers = sandbox->unary;
+  request->http.body = call->body.data != NULL ? call->body.data : "";
+  request->http.body_len = call->body.len;
+  /* It blocks as long as the program does not read: no clock, and not in the line of short ones. */
+  request->http.stream = true;
+  request->timeout_ms = E2B_NO_TIMEOUT;
+  request->max_response_bytes = 64 << 10;
+  return rc;
+}
+
+void e2b__input_pump(e2b_command_t *command) {
+  if (command->input_call != NULL || command->state != E2B__COMMAND_RUNNING ||
+      e2b__list_empty(&command->inputs)) {
+    return;
+  }
+  e2b__call_request_t request;
+  e2b__buffer_t data = E2B__BUFFER_INIT(SIZE_MAX / 4);
+  input_call *call = e2b__calloc(1, sizeof *call);
+  int rc = call != NULL ? 0 : E2B_ENOMEM;
+  if (rc == 0) {
+    call->command = command;
+    e2b__list_init(&call->batch);
+    e2b__buffer_init(&call->body, SIZE_MAX / 4);
+    rc = take_batch(command, call, &data);
+  }
+  if (rc == 0) rc = make_request(command, call, &data, &request);
+  e2b__buffer_free(&data);
+  if (rc == 0) {
+    call->call = e2b__call_start(command->sandbox->client->http, &request, on_sent, call);
+    if (call->call == NULL) rc = E2B_ENOMEM;
+  }
+  if (rc == 0) {
+    command->input_call = call;
+    return;
+  }
+  const e2b_error_t error = e2b__error(rc);
+  e2b__command_hold(command);
+  if (call != NULL) {
+    settle(&call->batch, &error);
+    call_free(call);
+  }
+  settle(&command->inputs, &error);
+  e2b__command_drop(command);
+}
+
+int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool end,
+                    e2b_future_t *future) {
+  input *item = e2b__malloc(sizeof *item + len);
+  if (item == NULL) return E2B_ENOMEM;
+  item->future = future;
+  item->command = command;
+  item->end = end;
+  item->len = len;
+  if (len > 0) memcpy(item->data, data, len);
+  e2b__command_hold(command);
+  command->input_bytes += len;
+  if (end) command->input_ended = true;
+  e2b__list_append(&command->inputs, &item->node);
+  if (future != NULL) e2b__future_bind(future, abandon_input, item);
+  e2b__input_pump(command);
+  return 0;
+}
+
+static e2b_future_t *push(e2b_command_t *command, const void *data, size_t len, bool end,
+                          const char *name) {
+  e2b_future_t *future =
+      e2b__future_new(&command->sandbox->client->queue, E2B__KIND_NOTHING, name);
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  if (command->input_ended || command->state > E2B__COMMAND_RUNNING) {
+    if (end && command->state <= E2B__COMMAND_RUNNING) {
+      e2b__future_succeed_number(future, 1); /* closing twice is closing */
+    } else {
+      e2b__future_fail_text(future, E2B_ENOSTDIN, "standard input is not open");
+    }
+  } else if (!end && command->input_bytes > 0 && command->input_bytes + len > LINE_CEILING) {
+    command->input_refused = true;
+    e2b__future_fail_text(future, E2B_EAGAIN, "%zu bytes wait already", command->input_bytes);
+  } else if (e2b__input_push(command, data, len, end, future) != 0) {
+    e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
+  }
+  return future;
+}
+
+e2b_future_t *e2b_command_write(e2b_command_t *command, const void *data, size_t len) {
+  return push(command, data, len, false, "e2b_command_write");
+}
+
+e2b_future_t *e2b_command_close_stdin(e2b_command_t *command) {
+  return push(command, NULL, 0, true, "e2b_command_close_stdin");
+}
