@@ -70,11 +70,14 @@ static void init(e2b__connect_error_t *error, e2b__error_form_t form) {
   error->message = error->server_code = error->sandbox_id = "";
 }
 
-/* A member's string in the arena: the tree goes away. */
+/* A member's string into the arena: the tree goes away. */
 static int copy(const cJSON *object, const char *name, e2b__arena_t *arena, const char **to) {
   const char *text = e2b__json_string(object, name, "");
-  *to = *text != '\0' ? e2b__arena_strndup(arena, text, strlen(text)) : "";
-  return *to != NULL ? 0 : E2B_ENOMEM;
+  if (*text == '\0') return 0;
+  const char *piece = e2b__arena_strndup(arena, text, strlen(text));
+  if (piece == NULL) return E2B_ENOMEM;
+  *to = piece;
+  return 0;
 }
 
 static int small_int(const cJSON *object, const char *name) {
