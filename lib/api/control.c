@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/control.h"
 
-#include "proto/json.h"
+#include "proto/connect_error.h"
 #include "proto/url.h"
 
 int e2b__control_url(e2b__operation_t *op, const char *prefix, const char *id, const char *suffix) {
@@ -38,33 +38,23 @@ static const char *advice(int code) {
   }
 }
 
-enum { LONGEST_DETAIL = 1000 };
-
 e2b_error_t e2b__control_error(e2b__operation_t *op, const e2b__call_result_t *result,
                                int missing) {
   e2b__arena_t *arena = e2b__future_arena(op->future);
   if (result->code != 0) return e2b__transport_error(arena, op->url.data, result);
-  /* Not every answer is JSON, so: its message, or the raw body, or the status. */
-  cJSON *json = e2b__json_parse(result->body, result->body_len);
-  const char *detail = e2b__json_string(json, "message", NULL);
-  const char *server_code = e2b__json_string(json, "error_code", "");
-  size_t len = detail != NULL ? strlen(detail) : result->body_len;
-  if (detail == NULL) detail = result->body;
-  if (len > LONGEST_DETAIL) len = LONGEST_DETAIL;
-  detail = e2b__arena_strndup(arena, detail, len);
-  server_code = e2b__arena_strndup(arena, server_code, strlen(server_code));
-  cJSON_Delete(json);
-
-  const int code = code_of(result->status, result->retry_after_ms, missing);
-  e2b_error_t error = e2b__error(code);
-  if (detail != NULL) {
-    const bool subject = code == E2B_ESANDBOXNOTFOUND && *op->subject != '\0';
-    error = e2b__error_text(arena, code, "%s%s%s (HTTP %d)%s%s%s", e2b_code_text(code),
-                            subject ? ": " : "", subject ? op->subject : "", result->status,
-                            *detail != '\0' ? ": " : "", detail, advice(code));
-    error.detail = detail;
+  e2b__connect_error_t answer;
+  if (e2b__connect_error_decode(result->body, result->body_len, arena, &answer) != 0) {
+    return e2b__error(E2B_ENOMEM);
   }
-  if (server_code != NULL) error.server_code = server_code;
+  const int code = code_of(result->status, result->retry_after_ms, missing);
+  const char *detail = answer.message;
+  const bool subject = code == E2B_ESANDBOXNOTFOUND && *op->subject != '\0';
+  e2b_error_t error =
+      e2b__error_text(arena, code, "%s%s%s (HTTP %d)%s%s%s", e2b_code_text(code),
+                      subject ? ": " : "", subject ? op->subject : "", result->status,
+                      *detail != '\0' ? ": " : "", detail, advice(code));
+  error.detail = detail;
+  error.server_code = answer.server_code;
   error.http_status = result->status;
   error.retry_after_ms = result->retry_after_ms;
   error.attempts = result->attempts;

@@ -58,8 +58,7 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
                         : e2b__sandbox_infos_parse(arena, result->body, result->body_len, &items,
                                                    &list->count);
   if (rc == 0 && result->next_token != NULL && *result->next_token != '\0') {
-    list->next_token =
-        e2b__arena_strndup(arena, result->next_token, strlen(result->next_token));
+    list->next_token = e2b__arena_strndup(arena, result->next_token, strlen(result->next_token));
     if (list->next_token == NULL) rc = E2B_ENOMEM;
   }
   if (rc != 0) {

@@ -78,8 +78,8 @@ static bool read_info(e2b__arena_t *arena, const cJSON *json, e2b_sandbox_info_t
   if (*on_timeout != '\0') {
     info->pause_on_timeout = strcmp(on_timeout, "pause") == 0 ? E2B_ON : E2B_OFF;
   }
-  info->metadata = pairs(arena, cJSON_GetObjectItemCaseSensitive(json, "metadata"),
-                         &info->metadata_count, &ok);
+  info->metadata =
+      pairs(arena, cJSON_GetObjectItemCaseSensitive(json, "metadata"), &info->metadata_count, &ok);
   if (ok && strcmp(info->status, "running") == 0) info->state = E2B_SANDBOX_RUNNING;
   if (ok && strcmp(info->status, "paused") == 0) info->state = E2B_SANDBOX_PAUSED;
   return ok;

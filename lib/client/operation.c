@@ -128,11 +128,14 @@ e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
   const char *text = e2b_code_text(result->code);
   e2b_error_t error;
   if (result->code == E2B_ETIMEDOUT) {
-    static const char *const clocks[] = {"", "connecting", "waiting for the first event",
-                                         "the whole request", "silence on the wire",
+    static const char *const clocks[] = {"",
+                                         "connecting",
+                                         "waiting for the first event",
+                                         "the whole request",
+                                         "silence on the wire",
                                          "the time given to the process"};
-    error = e2b__error_text(arena, result->code, "timed out (%s): %.*s", clocks[result->clock],
-                            len, host != NULL ? host + 3 : "");
+    error = e2b__error_text(arena, result->code, "timed out (%s): %.*s", clocks[result->clock], len,
+                            host != NULL ? host + 3 : "");
   } else if (host != NULL && result->code != E2B_ENOMEM) {
     error = e2b__error_text(arena, result->code, "%s: %.*s%s%s", text, len, host + 3,
                             *result->why != '\0' ? ": " : "", result->why);
@@ -147,7 +150,6 @@ e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
 }
 
 void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result) {
-  e2b_error_t error =
-      e2b__transport_error(e2b__future_arena(op->future), op->url.data, result);
+  e2b_error_t error = e2b__transport_error(e2b__future_arena(op->future), op->url.data, result);
   e2b__future_fail(op->future, &error);
 }

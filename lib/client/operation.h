@@ -21,7 +21,7 @@ struct e2b__operation {
   e2b__buffer_t url;
   e2b__buffer_t body;
   struct curl_slist *extra; /* headers of this request, in front of the shared ones; in the arena */
-  void *owner; /* what the answer is about; given back by release_owner */
+  void *owner;              /* what the answer is about; given back by release_owner */
   void (*release_owner)(void *owner);
   const char *subject; /* for messages; in the future's arena */
   intptr_t tag;        /* the public function's own note */

@@ -12,7 +12,9 @@ typedef struct waiter {
 
 /* --- references ------------------------------------------------------------------------------- */
 
-void e2b__command_hold(e2b_command_t *command) { command->refs++; }
+void e2b__command_hold(e2b_command_t *command) {
+  command->refs++;
+}
 
 void e2b__command_drop(e2b_command_t *command) {
   if (--command->refs > 0) return;
@@ -48,7 +50,9 @@ void e2b_command_release(e2b_command_t *command) {
   e2b__command_drop(command);
 }
 
-static void release_command_value(void *command) { e2b_command_release(command); }
+static void release_command_value(void *command) {
+  e2b_command_release(command);
+}
 
 e2b_command_t *e2b_future_command(const e2b_future_t *future) {
   const e2b_command_t *command = e2b__future_value(future, E2B__KIND_COMMAND);
@@ -64,7 +68,9 @@ const e2b_execution_t *e2b_future_execution(const e2b_future_t *future) {
   return e2b__future_value(future, E2B__KIND_EXECUTION);
 }
 
-uint32_t e2b_command_pid(const e2b_command_t *command) { return command->pid; }
+uint32_t e2b_command_pid(const e2b_command_t *command) {
+  return command->pid;
+}
 
 /* --- outcome ---------------------------------------------------------------------------------- */
 
@@ -194,8 +200,8 @@ static int add_waiter(e2b_command_t *command, e2b_future_t *future) {
 }
 
 e2b_future_t *e2b_command_wait(e2b_command_t *command) {
-  e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_EXECUTION,
-                                         "e2b_command_wait");
+  e2b_future_t *future =
+      e2b__future_new(&command->sandbox->client->queue, E2B__KIND_EXECUTION, "e2b_command_wait");
   if (future == NULL || e2b_future_is_done(future)) return future;
   switch (command->state) {
   case E2B__COMMAND_DONE:
@@ -223,8 +229,7 @@ static void call_out(e2b_command_t *command, const e2b__output_t *output, const 
 }
 
 /* In text mode a character that is cut at the end waits for its rest. */
-static void hand_over(e2b_command_t *command, e2b__output_t *output, const char *data,
-                      size_t len) {
+static void hand_over(e2b_command_t *command, e2b__output_t *output, const char *data, size_t len) {
   if (!command->text) {
     call_out(command, output, data, len);
     return;
@@ -255,6 +260,7 @@ static void hand_over(e2b_command_t *command, e2b__output_t *output, const char 
 }
 
 static int on_output(e2b_command_t *command, e2b__output_t *output, e2b__str_t data) {
+  output->bytes += data.len;
   if (output->collect) {
     int rc = e2b__buffer_append(&output->collected, data.ptr, data.len);
     if (rc != 0) return rc;
@@ -386,10 +392,9 @@ static void set_output(e2b_command_t *command, size_t which, e2b_output_cb callb
   output->callback = callback;
   output->collect =
       options->collect == E2B_ON || (options->collect == E2B_DEFAULT && callback == NULL);
-  e2b__buffer_init(&output->collected,
-                   options->max_output_bytes != 0
-                       ? options->max_output_bytes
-                       : command->sandbox->client->config.max_output_bytes);
+  e2b__buffer_init(&output->collected, options->max_output_bytes != 0
+                                           ? options->max_output_bytes
+                                           : command->sandbox->client->config.max_output_bytes);
 }
 
 static e2b_command_t *command_new(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec) {
@@ -496,6 +501,19 @@ static int launch(e2b_command_t *command, const e2b__command_spec_t *spec) {
     e2b__guest_add(command->sandbox->client, &command->guest);
   }
   return rc;
+}
+
+int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec) {
+  for (size_t i = 0; i < E2B__COUNT(command->outputs); i++) {
+    e2b__buffer_clear(&command->outputs[i].collected);
+    command->outputs[i].bytes = 0;
+  }
+  e2b__list_remove(&command->guest.node);
+  e2b__arena_reset(&command->event);
+  command->pid = 0;
+  command->input_ended = false;
+  command->state = E2B__COMMAND_STARTING;
+  return launch(command, spec);
 }
 
 e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec) {

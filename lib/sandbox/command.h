@@ -27,7 +27,8 @@ typedef struct e2b__output {
   e2b_output_cb callback;
   bool collect;
   e2b__buffer_t collected;
-  char tail[4]; /* the start of a character, in text mode */
+  uint64_t bytes; /* seen */
+  char tail[4];   /* the start of a character, in text mode */
   size_t tail_len;
 } e2b__output_t;
 
@@ -92,6 +93,10 @@ typedef struct e2b__command_spec {
 e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec);
 /* Gives the outcome to everybody who waits. With `error` it is a failure. */
 void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error);
+
+/* Starts another program in place of one that has exited and was under review; what that printed is
+ * forgotten. 0 or an error. */
+int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec);
 
 void e2b__command_hold(e2b_command_t *command); /* the memory */
 void e2b__command_drop(e2b_command_t *command);

@@ -19,7 +19,8 @@ int e2b__files_url(e2b__buffer_t *url, const e2b_sandbox_t *sandbox, const char 
   return rc;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------
+ */
 
 typedef struct content {
   e2b_bytes_t bytes; /* first: what the future lends */
@@ -52,8 +53,7 @@ static void on_content(e2b__operation_t *op, const e2b__call_result_t *result) {
 e2b_future_t *e2b_files_read(e2b_sandbox_t *sandbox, const char *path,
                              const e2b_file_options *given) {
   e2b_future_t *future;
-  e2b__operation_t *op =
-      e2b__daemon_operation(sandbox, E2B__KIND_BYTES, "e2b_files_read", &future);
+  e2b__operation_t *op = e2b__daemon_operation(sandbox, E2B__KIND_BYTES, "e2b_files_read", &future);
   if (op == NULL) return future;
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
@@ -69,7 +69,8 @@ e2b_future_t *e2b_files_read(e2b_sandbox_t *sandbox, const char *path,
   return future;
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------
+ */
 
 static const char *json_text(e2b__arena_t *arena, const cJSON *object, const char *name) {
   const char *text = e2b__json_string(object, name, "");
@@ -124,8 +125,8 @@ static void on_stored(e2b__operation_t *op, const e2b__call_result_t *result) {
 static bool valid_metadata(const e2b_pair_t *pair) {
   if (pair->name == NULL || pair->value == NULL || *pair->name == '\0') return false;
   for (const char *c = pair->name; *c != '\0'; c++) {
-    const bool alnum = (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') ||
-                       (*c >= 'a' && *c <= 'z');
+    const bool alnum =
+        (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z');
     if (!alnum && strchr("!#$%&'*+-.^_`|~", *c) == NULL) return false;
   }
   for (const char *c = pair->value; *c != '\0'; c++) {

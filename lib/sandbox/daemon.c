@@ -5,7 +5,9 @@
 
 #include "proto/base64.h"
 
-static void release_sandbox(void *sandbox) { e2b_sandbox_release(sandbox); }
+static void release_sandbox(void *sandbox) {
+  e2b_sandbox_release(sandbox);
+}
 
 e2b__operation_t *e2b__daemon_operation(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name,
                                         e2b_future_t **future) {
@@ -165,7 +167,8 @@ bool e2b__daemon_ok(e2b__operation_t *op, const e2b__call_result_t *result) {
   return false;
 }
 
-/* --- unary calls -------------------------------------------------------------------------------- */
+/* --- unary calls --------------------------------------------------------------------------------
+ */
 
 char *e2b__user_header(e2b__arena_t *arena, const char *user) {
   static const char start[] = "Authorization: Basic ";
@@ -204,9 +207,9 @@ void e2b__daemon_rpc(e2b__operation_t *op, int rc, const char *method, const e2b
 int e2b__daemon_decode(e2b__operation_t *op, const e2b__call_result_t *result,
                        const e2b__message_t *type, void *message) {
   const char *why = "";
-  int rc = e2b__message_decode(type, result->body, result->body_len,
-                               e2b__daemon_encoding(op->client), e2b__future_arena(op->future),
-                               message, &why);
+  int rc =
+      e2b__message_decode(type, result->body, result->body_len, e2b__daemon_encoding(op->client),
+                          e2b__future_arena(op->future), message, &why);
   if (rc != 0) {
     e2b__future_fail_text(op->future, rc, "%s: %s", e2b_code_text(rc), why);
   }

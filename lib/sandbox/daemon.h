@@ -15,12 +15,10 @@ e2b__operation_t *e2b__daemon_operation(e2b_sandbox_t *sandbox, e2b__kind_t kind
 
 /* The error that an answer with that status, or, with status 200, the end of a stream, stands for.
  * Strings in `arena`. */
-e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status,
-                               const e2b__connect_error_t *answer);
+e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status, const e2b__connect_error_t *answer);
 
 /* 0 for an answer 2xx; else a code, and *error with strings in the future's arena. */
-int e2b__daemon_outcome(e2b__operation_t *op, const e2b__call_result_t *result,
-                        e2b_error_t *error);
+int e2b__daemon_outcome(e2b__operation_t *op, const e2b__call_result_t *result, e2b_error_t *error);
 /* Nonzero for an answer 2xx. Else the future fails, now, or, when the connection broke, after the
  * sandbox was asked whether it is still there. */
 bool e2b__daemon_ok(e2b__operation_t *op, const e2b__call_result_t *result);

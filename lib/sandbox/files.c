@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "proto/filesystem.h"
 #include "sandbox/files.h"
+#include "proto/filesystem.h"
 
 /* The filesystem service: everything about files but their content. */
 
@@ -39,9 +39,9 @@ static void on_entry(e2b__operation_t *op, const e2b__call_result_t *result) {
   e2b__entry_response_t response;
   if (e2b__daemon_decode(op, result, &e2b__entry_response, &response) != 0) return;
   e2b_file_info_t *info = e2b__arena_calloc(arena, 1, sizeof *info);
-  int rc = info == NULL               ? E2B_ENOMEM
+  int rc = info == NULL             ? E2B_ENOMEM
            : response.entry == NULL ? E2B_EPROTOCOL
-                                      : e2b__file_info_read(arena, response.entry, info);
+                                    : e2b__file_info_read(arena, response.entry, info);
   if (rc != 0) {
     e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
   } else {
@@ -93,8 +93,8 @@ typedef struct file_call {
 } file_call;
 
 static e2b_future_t *transmit(e2b_sandbox_t *sandbox, const file_call *what, const char *path,
-                          const e2b_file_options *given, const e2b__message_t *type,
-                          const void *message) {
+                              const e2b_file_options *given, const e2b__message_t *type,
+                              const void *message) {
   e2b_future_t *future;
   e2b__operation_t *op = e2b__daemon_operation(sandbox, what->kind, what->name, &future);
   if (op == NULL) return future;

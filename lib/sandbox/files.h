@@ -8,7 +8,8 @@
 
 /* Strings in `arena`. 0 or E2B_ENOMEM. */
 int e2b__file_info_read(e2b__arena_t *arena, const e2b__entry_info_t *from, e2b_file_info_t *to);
-/* The daemon's answer to an upload: a JSON array of what it stored. 0, E2B_EPROTOCOL, E2B_ENOMEM. */
+/* The daemon's answer to an upload: a JSON array of what it stored. 0, E2B_EPROTOCOL, E2B_ENOMEM.
+ */
 int e2b__stored_files_parse(e2b__arena_t *arena, const char *body, size_t len,
                             e2b_file_info_t **files, size_t *count);
 /* "<daemon>/files?path=...&username=..."; `path` NULL: without. */

@@ -4,8 +4,7 @@
 #include <stdio.h>
 
 static bool add(e2b_sandbox_t *sandbox, const char *line) {
-  struct curl_slist *longer =
-      line != NULL ? curl_slist_append(sandbox->shared, line) : NULL;
+  struct curl_slist *longer = line != NULL ? curl_slist_append(sandbox->shared, line) : NULL;
   if (longer == NULL) return false;
   sandbox->shared = longer;
   return true;
@@ -67,8 +66,9 @@ static bool make_url(e2b_sandbox_t *sandbox) {
   }
   const char *domain = sandbox->record.domain;
   const bool stable = config->stable_host && strcmp(domain, config->domain) == 0;
-  char *url = stable ? e2b__format("https://sandbox.%s", domain)
-                     : e2b__format("https://%d-%s.%s", E2B__DAEMON_PORT, sandbox->record.id, domain);
+  char *url = stable
+                  ? e2b__format("https://sandbox.%s", domain)
+                  : e2b__format("https://%d-%s.%s", E2B__DAEMON_PORT, sandbox->record.id, domain);
   if (url != NULL) {
     sandbox->daemon_url = e2b__arena_strndup(&sandbox->arena, url, strlen(url));
     e2b__free(url);
@@ -107,22 +107,25 @@ e2b_sandbox_t *e2b_future_sandbox(const e2b_future_t *future) {
   return e2b_sandbox_acquire((e2b_sandbox_t *)sandbox);
 }
 
-const char *e2b_sandbox_id(const e2b_sandbox_t *sandbox) { return sandbox->record.id; }
+const char *e2b_sandbox_id(const e2b_sandbox_t *sandbox) {
+  return sandbox->record.id;
+}
 
 const char *e2b_sandbox_template(const e2b_sandbox_t *sandbox) {
   return sandbox->record.template_id;
 }
 
-const char *e2b_sandbox_domain(const e2b_sandbox_t *sandbox) { return sandbox->record.domain; }
+const char *e2b_sandbox_domain(const e2b_sandbox_t *sandbox) {
+  return sandbox->record.domain;
+}
 
 const char *e2b_sandbox_envd_version(const e2b_sandbox_t *sandbox) {
   return sandbox->record.envd_version;
 }
 
 size_t e2b_sandbox_host(const e2b_sandbox_t *sandbox, uint16_t port, char *host, size_t size) {
-  int len = sandbox->client->config.debug
-                ? snprintf(host, size, "localhost:%u", port)
-                : snprintf(host, size, "%u-%s.%s", port, sandbox->record.id,
-                           sandbox->record.domain);
+  int len = sandbox->client->config.debug ? snprintf(host, size, "localhost:%u", port)
+                                          : snprintf(host, size, "%u-%s.%s", port,
+                                                     sandbox->record.id, sandbox->record.domain);
   return len > 0 ? (size_t)len : 0;
 }

@@ -245,8 +245,7 @@ int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool e
 
 static e2b_future_t *push(e2b_command_t *command, const void *data, size_t len, bool end,
                           const char *name) {
-  e2b_future_t *future =
-      e2b__future_new(&command->sandbox->client->queue, E2B__KIND_NOTHING, name);
+  e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_NOTHING, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
   if (command->input_ended || command->state > E2B__COMMAND_RUNNING) {
     if (end && command->state <= E2B__COMMAND_RUNNING) {

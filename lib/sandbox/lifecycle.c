@@ -5,13 +5,14 @@
 
 /* Calls that make a handle, and those that take one. */
 
-static void release_sandbox(void *sandbox) { e2b_sandbox_release(sandbox); }
+static void release_sandbox(void *sandbox) {
+  e2b_sandbox_release(sandbox);
+}
 
 static void succeed(e2b__operation_t *op, const e2b__sandbox_record_t *record) {
   e2b_sandbox_t *sandbox = e2b__sandbox_new(op->client, record);
   if (sandbox == NULL) {
-    e2b__future_fail_text(op->future, E2B_ENOMEM, "out of memory; sandbox %s was made",
-                          record->id);
+    e2b__future_fail_text(op->future, E2B_ENOMEM, "out of memory; sandbox %s was made", record->id);
   } else {
     e2b__future_succeed(op->future, sandbox, release_sandbox);
   }
@@ -20,8 +21,8 @@ static void succeed(e2b__operation_t *op, const e2b__sandbox_record_t *record) {
 static void on_sandbox(e2b__operation_t *op, const e2b__call_result_t *result) {
   if (!e2b__control_ok(op, result, (int)op->tag)) return;
   e2b__sandbox_record_t record;
-  int rc = e2b__sandbox_record_parse(e2b__future_arena(op->future), result->body,
-                                     result->body_len, &record);
+  int rc = e2b__sandbox_record_parse(e2b__future_arena(op->future), result->body, result->body_len,
+                                     &record);
   if (rc == 0) {
     succeed(op, &record);
     return;

@@ -34,8 +34,7 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
   e2b__process_list_response_t response;
   if (e2b__daemon_decode(op, result, &e2b__process_list_response, &response) != 0) return;
   e2b_process_list_t *list = e2b__arena_calloc(arena, 1, sizeof *list);
-  e2b_process_info_t *items =
-      e2b__arena_calloc(arena, response.processes_count + 1, sizeof *items);
+  e2b_process_info_t *items = e2b__arena_calloc(arena, response.processes_count + 1, sizeof *items);
   int rc = list != NULL && items != NULL ? 0 : E2B_ENOMEM;
   for (size_t i = 0; rc == 0 && i < response.processes_count; i++) {
     rc = read_process(arena, &response.processes[i], &items[i]);
@@ -116,8 +115,8 @@ static void on_signalled(e2b_future_t *inner, void *user_data) {
 
 e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
   if (signal_number == SIGKILL) return e2b_command_kill(command);
-  e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL,
-                                         "e2b_command_signal");
+  e2b_future_t *future =
+      e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL, "e2b_command_signal");
   if (future == NULL || e2b_future_is_done(future)) return future;
   signalling *call = e2b__calloc(1, sizeof *call);
   if (call == NULL || signal_number < 0 || signal_number > 64) {

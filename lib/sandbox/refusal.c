@@ -26,7 +26,9 @@ static int code_of_connect(e2b__connect_code_t code) {
   return E2B_EPROTOCOL;
 }
 
-static bool is_edge(const e2b__connect_error_t *answer) { return *answer->sandbox_id != '\0'; }
+static bool is_edge(const e2b__connect_error_t *answer) {
+  return *answer->sandbox_id != '\0';
+}
 
 static int code_of_status(int status, const e2b__connect_error_t *answer) {
   switch (status) {

@@ -12,9 +12,8 @@ static e2b__command_spec_t make_spec(const char *name, const e2b_run_options *op
   return spec;
 }
 
-static e2b_future_t *program(e2b_sandbox_t *sandbox, const char *name, bool run,
-                             const char *file, const char *const *args,
-                             const e2b_run_options *options) {
+static e2b_future_t *program(e2b_sandbox_t *sandbox, const char *name, bool run, const char *file,
+                             const char *const *args, const e2b_run_options *options) {
   e2b__command_spec_t spec = make_spec(name, options, run);
   spec.program = file;
   spec.args = args;

@@ -26,9 +26,9 @@ struct e2b__stream {
   const e2b__stream_events_t *events;
   void *ctx;
   stream_phase phase;
-  bool busy;   /* inside an event: freed when it has returned */
+  bool busy; /* inside an event: freed when it has returned */
   bool paused;
-  bool over;   /* the exchange ended while paused: its result waits */
+  bool over; /* the exchange ended while paused: its result waits */
   bool checked_head;
   int result_code;
   e2b__exchange_t *exchange;
@@ -80,7 +80,8 @@ static void set_error(e2b__stream_t *stream, const e2b_error_t *error) {
   stream->has_error = true;
 }
 
-/* --- what comes in ------------------------------------------------------------------------------ */
+/* --- what comes in ------------------------------------------------------------------------------
+ */
 
 static int on_end_envelope(e2b__stream_t *stream, const e2b__envelope_t *envelope) {
   stream->phase = ENDED;
@@ -138,7 +139,8 @@ static int on_data(void *ctx, const char *data, size_t len) {
   return rc;
 }
 
-/* --- how it ends -------------------------------------------------------------------------------- */
+/* --- how it ends --------------------------------------------------------------------------------
+ */
 
 static void on_probed(void *ctx, e2b_presence_t presence) {
   e2b__stream_t *stream = ctx;
@@ -204,7 +206,8 @@ static void on_done(void *ctx, const e2b__http_result_t *result) {
 
 static const e2b__http_events_t http_events = {on_data, on_done};
 
-/* --- pause and resume ----------------------------------------------------------------------------- */
+/* --- pause and resume
+ * ----------------------------------------------------------------------------- */
 
 static void on_resume(e2b__task_t *task) {
   e2b__stream_t *stream = E2B__CONTAINER(task, e2b__stream_t, resume);
@@ -255,7 +258,8 @@ void e2b__stream_expect_end(e2b__stream_t *stream) {
   if (stream->exchange != NULL) e2b__exchange_hurry(stream->exchange, AFTER_END_MS);
 }
 
-/* --- start ------------------------------------------------------------------------------------------ */
+/* --- start
+ * ------------------------------------------------------------------------------------------ */
 
 static int add_header(e2b__stream_t *stream, unsigned *count, char *line) {
   if (line == NULL) return E2B_ENOMEM;

@@ -4,8 +4,8 @@
 
 #include "sandbox/daemon.h"
 
-/* A server stream of the daemon: one message out, many in, an end (protocol 5.5). The request's side
- * stays open until the end has come, since the daemon takes a half-close for a hang-up. */
+/* A server stream of the daemon: one message out, many in, an end (protocol 5.5). The request's
+ * side stays open until the end has come, since the daemon takes a half-close for a hang-up. */
 
 typedef struct e2b__stream e2b__stream_t;
 

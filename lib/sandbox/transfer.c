@@ -72,7 +72,8 @@ static void abandon(void *work) {
   transfer_free(transfer);
 }
 
-/* --- the end, common to both -------------------------------------------------------------------- */
+/* --- the end, common to both --------------------------------------------------------------------
+ */
 
 static void on_probed(void *ctx, e2b_presence_t presence) {
   e2b_transfer_t *transfer = ctx;
@@ -120,8 +121,7 @@ static void succeed_upload(e2b_transfer_t *transfer) {
   if (rc == 0) {
     e2b__future_succeed(transfer->future, files, NULL);
   } else {
-    e2b__future_fail_text(transfer->future, rc, "the answer to the upload: %s",
-                          e2b_code_text(rc));
+    e2b__future_fail_text(transfer->future, rc, "the answer to the upload: %s", e2b_code_text(rc));
   }
 }
 
@@ -164,7 +164,8 @@ static int on_data(void *ctx, const char *data, size_t len) {
 
 static const e2b__http_events_t events = {on_data, on_done};
 
-/* --- starting ----------------------------------------------------------------------------------- */
+/* --- starting -----------------------------------------------------------------------------------
+ */
 
 static int add_header(e2b_transfer_t *transfer, char *line) {
   struct curl_slist *node = e2b__arena_alloc(&transfer->arena, sizeof *node);
@@ -255,7 +256,8 @@ void e2b_transfer_resume(e2b_transfer_t *transfer) {
   if (transfer->exchange != NULL) e2b__exchange_resume(transfer->exchange);
 }
 
-/* --- uploads ------------------------------------------------------------------------------------ */
+/* --- uploads ------------------------------------------------------------------------------------
+ */
 
 static void on_drain(e2b__task_t *task) {
   e2b_upload_t *upload = E2B__CONTAINER(task, e2b_upload_t, drain_task);
