@@ -58,6 +58,18 @@ static bool read_bytes(reader *r, const e2b__field_t *field, e2b__str_t *str) {
   return true;
 }
 
+enum { LONGEST_WORD = 64 };
+
+/* Names and numbers are never escaped by anybody, but may be. The token points at their plain text
+ * afterwards, in `room` if need be; too long a one stays as it is, and is nobody's name. */
+static e2b__json_token_t plain_word(e2b__json_token_t token, char room[LONGEST_WORD]) {
+  if (!token.escaped || token.len > LONGEST_WORD) return token;
+  token.len = e2b__json_unescape(token, room);
+  token.ptr = room;
+  token.escaped = false;
+  return token;
+}
+
 static bool token_integer(e2b__json_token_t number, int64_t lowest, int64_t highest,
                           int64_t *value) {
   bool negative;
@@ -80,11 +92,12 @@ static bool quoted_number(e2b__json_token_t text, e2b__json_token_t *number) {
 static bool read_integer(reader *r, const e2b__field_t *field, int64_t lowest, int64_t highest,
                          int64_t *value) {
   e2b__json_token_t token;
+  char room[LONGEST_WORD];
   char c = e2b__json_scan_peek(&r->scan);
   bool good = true;
   if (c == '"') {
     if (!e2b__json_scan_string(&r->scan, &token)) return false;
-    good = quoted_number(token, &token);
+    good = quoted_number(plain_word(token, room), &token);
   } else if (c == '-' || (c >= '0' && c <= '9')) {
     if (!e2b__json_scan_number(&r->scan, &token)) return false;
   } else {
@@ -109,6 +122,7 @@ static bool token_equals(e2b__json_token_t token, const char *name) {
 static bool read_enum(reader *r, const e2b__field_t *field, int32_t *value, bool *known) {
   const e2b__enum_t *type = field->sub;
   e2b__json_token_t token;
+  char room[LONGEST_WORD];
   *known = true;
   if (e2b__json_scan_peek(&r->scan) != '"') {
     int64_t number;
@@ -117,6 +131,7 @@ static bool read_enum(reader *r, const e2b__field_t *field, int32_t *value, bool
     return true;
   }
   if (!e2b__json_scan_string(&r->scan, &token)) return false;
+  token = plain_word(token, room);
   for (size_t i = 0; i < type->count; i++) {
     if (!token_equals(token, type->values[i].name)) continue;
     *value = type->values[i].number;
@@ -208,16 +223,10 @@ static bool names(e2b__json_token_t token, const char *name) {
   return p == end;
 }
 
-/* The field of a member's name, NULL when there is none. Nobody escapes a letter in a name, but it
- * is allowed. */
+/* The field of a member's name, NULL when there is none. */
 static const e2b__field_t *find(const e2b__message_t *type, e2b__json_token_t token) {
-  char plain[64];
-  if (token.escaped) {
-    if (token.len > sizeof plain) return NULL;
-    token.len = e2b__json_unescape(token, plain);
-    token.ptr = plain;
-    token.escaped = false;
-  }
+  char room[LONGEST_WORD];
+  token = plain_word(token, room);
   for (size_t i = 0; i < type->count; i++) {
     if (names(token, type->fields[i].json_name)) return &type->fields[i];
   }

@@ -90,6 +90,9 @@ static void numbers_may_be_strings_and_are_exact(void **state) {
   assert_int_equal(s.process->pid, 731);
   assert_int_equal(decode(&e2b__process_selector_request, "{\"process\":{\"pid\":7.31e2}}", &s), 0);
   assert_int_equal(s.process->pid, 731);
+  assert_int_equal(
+      decode(&e2b__process_selector_request, "{\"process\":{\"pid\":\"7\\u00331\"}}", &s), 0);
+  assert_int_equal(s.process->pid, 731);
   e2b__entry_response_t e;
   static const struct {
     const char *text;
@@ -161,6 +164,9 @@ static void enums_are_names_or_numbers_and_unknown_names_are_dropped(void **stat
   e2b__send_signal_request_t s;
   assert_int_equal(decode(&e2b__send_signal_request, "{\"signal\":\"SIGNAL_SIGTERM\"}", &s), 0);
   assert_int_equal(s.signal, 15);
+  assert_int_equal(decode(&e2b__send_signal_request, "{\"signal\":\"SIGNAL\\u005fSIGKILL\"}", &s),
+                   0);
+  assert_int_equal(s.signal, 9);
   assert_int_equal(decode(&e2b__send_signal_request, "{\"signal\":2}", &s), 0);
   assert_int_equal(s.signal, 2);
   assert_int_equal(decode(&e2b__send_signal_request, "{\"signal\":\"SIGNAL_SIGINT\"}", &s), 0);
