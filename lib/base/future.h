@@ -37,6 +37,9 @@ void e2b__future_bind(e2b_future_t *future, void (*abandon)(void *work), void *w
 e2b__arena_t *e2b__future_arena(e2b_future_t *future);
 const char *e2b__future_operation(const e2b_future_t *future);
 
+/* Lends `value` to the future until it goes, also when it fails: what an error points at. */
+void e2b__future_keep(e2b_future_t *future, const void *value, void (*release_value)(void *value));
+
 /* These decide. `value` lies in the future's arena, or is given back by `release_value` when the
  * future goes. After any of them the maker must not touch the future. */
 void e2b__future_succeed(e2b_future_t *future, const void *value,
