@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_HOST_CONTROL_H
+#define E2B_LIB_HOST_CONTROL_H
+
+#include "host/request.h"
+#include "host/sandbox.h"
+#include "proto/json.h"
+
+/* The control plane: sandboxes come, are looked at, and go. */
+
+void e2b__host_control_route(e2b__host_request_t *request);
+
+enum { E2B__HOST_MAX_LIFE_S = 24 * 3600 };
+
+/* One operation. `id`: the sandbox's id (or a template's name) of the path; `body`: an object,
+ * empty when the request had none. */
+typedef void e2b__host_operation_t(e2b__host_request_t *request, const char *id, const cJSON *body);
+
+/* control_create.c */
+e2b__host_operation_t e2b__host_create_v1, e2b__host_create_v2;
+void e2b__host_create_gone(e2b__host_request_t *request);
+/* control_list.c */
+e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
+/* control_views.c: how sandboxes and templates are shown */
+void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+void e2b__host_put_listed(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+e2b__host_operation_t e2b__host_list_templates, e2b__host_template_alias;
+
+void e2b__host_answer_json(e2b__host_request_t *request, unsigned status, e2b__json_writer_t *w);
+void e2b__host_answer_no_sandbox(e2b__host_request_t *request, const char *id);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_HOST_DAEMON_H
+#define E2B_LIB_HOST_DAEMON_H
+
+#include "host/connect.h"
+
+/* What a sandbox's port 49983 answers. request->sandbox is set. */
+void e2b__host_daemon_route(e2b__host_request_t *request);
+
+/* Sets request->handler to one that discards the body and then calls `answer`. */
+void e2b__host_answer_with(e2b__host_request_t *request,
+                           void (*answer)(e2b__host_request_t *request));
+
+/* transfer_get.c, transfer_post.c */
+void e2b__host_download(e2b__host_request_t *request);
+extern const e2b__host_handler_t e2b__host_upload_handler;
+/* The acting user of /files: by Basic header and `username`. False: answered. */
+bool e2b__host_transfer_user(e2b__host_request_t *request, bool *as_root);
+/* Whether header or signature allow this. False: answered. */
+bool e2b__host_transfer_allowed(e2b__host_request_t *request, const char *operation);
+
+#endif

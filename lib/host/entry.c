@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "host/isolation.h"
+#include "host/paths.h"
+
+enum { XATTR_ROOM = 8192, XATTR_PAIRS = 256 };
+
+/* "drwxr-xr-x", with Go's letters in front. */
+static char *mode_text(e2b__arena_t *arena, mode_t mode) {
+  char text[20];
+  size_t at = 0;
+  if (S_ISDIR(mode)) text[at++] = 'd';
+  if (S_ISLNK(mode)) text[at++] = 'L';
+  if (S_ISBLK(mode)) text[at++] = 'D';
+  if (S_ISFIFO(mode)) text[at++] = 'p';
+  if (S_ISSOCK(mode)) text[at++] = 'S';
+  if (mode & S_ISUID) text[at++] = 'u';
+  if (mode & S_ISGID) text[at++] = 'g';
+  if (S_ISCHR(mode)) {
+    text[at++] = 'D';
+    text[at++] = 'c';
+  }
+  if (mode & S_ISVTX) text[at++] = 't';
+  if (at == 0) text[at++] = '-';
+  for (int bit = 8; bit >= 0; bit--)
+    text[at++] = (mode >> bit) & 1 ? "xwr"[bit % 3] : '-';
+  return e2b__arena_strndup(arena, text, at);
+}
+
+static int32_t file_type(mode_t mode) {
+  if (S_ISREG(mode)) return E2B__FILE_TYPE_FILE;
+  if (S_ISDIR(mode)) return E2B__FILE_TYPE_DIRECTORY;
+  return E2B__FILE_TYPE_UNSPECIFIED;
+}
+
+static char *owner(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, uid_t id) {
+  char name[16];
+  e2b__host_owner_name(sandbox->host, id, name);
+  return e2b__arena_strndup(arena, name, strlen(name));
+}
+
+int e2b__host_metadata_read(int fd, e2b__arena_t *arena, e2b__str_pair_t **pairs, size_t *count) {
+  char names[XATTR_ROOM], value[XATTR_ROOM], path[32];
+  size_t prefix = strlen(E2B__HOST_XATTR_PREFIX);
+  *count = 0;
+  *pairs = NULL;
+  /* The descriptor may be a mere path, which the f-functions refuse. */
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  ssize_t len = listxattr(path, names, sizeof names);
+  for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
+    if (strncmp(name, E2B__HOST_XATTR_PREFIX, prefix) != 0 || *count == XATTR_PAIRS) continue;
+    ssize_t got = getxattr(path, name, value, sizeof value);
+    if (got < 0) continue;
+    if (*pairs == NULL) *pairs = e2b__arena_calloc(arena, XATTR_PAIRS, sizeof **pairs);
+    if (*pairs == NULL) return -ENOMEM;
+    e2b__str_pair_t *pair = &(*pairs)[*count];
+    pair->name.ptr = e2b__arena_strndup(arena, name + prefix, strlen(name) - prefix);
+    pair->value.ptr = e2b__arena_strndup(arena, value, (size_t)got);
+    if (pair->name.ptr == NULL || pair->value.ptr == NULL) return -ENOMEM;
+    pair->name.len = strlen(name) - prefix;
+    pair->value.len = (size_t)got;
+    (*count)++;
+  }
+  return 0;
+}
+
+/* Type and mode of a link are its target's. */
+static void follow(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, const char *path,
+                   e2b__entry_info_t *entry) {
+  struct stat st;
+  int fd = e2b__host_open(sandbox, path, O_PATH, 0);
+  entry->type = E2B__FILE_TYPE_UNSPECIFIED;
+  entry->mode = 0;
+  entry->symlink_target = e2b__str(path);
+  if (fd < 0) return;
+  if (fstat(fd, &st) == 0) {
+    entry->type = file_type(st.st_mode);
+    entry->mode = st.st_mode & 0777;
+  }
+  char *target = e2b__host_path_of(arena, fd);
+  if (target != NULL) entry->symlink_target = e2b__str(target);
+  close(fd);
+}
+
+int e2b__host_entry(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, const char *path,
+                    e2b__entry_info_t *entry) {
+  struct stat st;
+  memset(entry, 0, sizeof *entry);
+  int fd = e2b__host_open(sandbox, path, O_PATH | O_NOFOLLOW, 0);
+  if (fd < 0) return fd;
+  int rc = fstat(fd, &st) == 0 ? 0 : -errno;
+  if (rc == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+    rc = e2b__host_metadata_read(fd, arena, &entry->metadata, &entry->metadata_count);
+  close(fd);
+  if (rc != 0) return rc;
+  char *clean = e2b__host_path_clean(arena, path);
+  if (clean == NULL) return -ENOMEM;
+  entry->name = e2b__str(e2b__host_path_name(clean));
+  entry->path = e2b__str(path);
+  entry->type = file_type(st.st_mode);
+  entry->size = st.st_size;
+  entry->mode = st.st_mode & 0777;
+  entry->permissions = e2b__str(mode_text(arena, st.st_mode));
+  entry->owner = e2b__str(owner(sandbox, arena, st.st_uid));
+  entry->group = e2b__str(owner(sandbox, arena, st.st_gid));
+  if (entry->permissions.ptr == NULL || entry->owner.ptr == NULL || entry->group.ptr == NULL)
+    return -ENOMEM;
+  entry->has_modified_time = st.st_mtim.tv_sec != 0 || st.st_mtim.tv_nsec != 0;
+  entry->modified_time.seconds = st.st_mtim.tv_sec;
+  entry->modified_time.nanos = (int32_t)st.st_mtim.tv_nsec;
+  if (S_ISLNK(st.st_mode)) follow(sandbox, arena, path, entry);
+  return 0;
+}

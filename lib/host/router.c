@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "host/control.h"
+#include "host/daemon.h"
+#include "host/server.h"
+#include "proto/json.h"
+
+/* Whom a request is for: headers first where the host name says nothing, then the host name. */
+
+typedef struct target {
+  char id[64];
+  unsigned port;
+} target_t;
+
+typedef enum target_kind {
+  TARGET_CONTROL,
+  TARGET_SANDBOX,
+  TARGET_MISSING_HEADER,
+  TARGET_BAD_ID,
+  TARGET_BAD_PORT
+} target_kind_t;
+
+static void host_name(const e2b__host_request_t *request, char *name, size_t size) {
+  const char *host = e2b__host_header(request, "Host");
+  if (host == NULL) host = "";
+  size_t len = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+  if (host[0] == '[') {
+    host++;
+    len = len > 0 ? len - 1 : 0;
+  }
+  if (len >= size) len = size - 1;
+  for (size_t i = 0; i < len; i++)
+    name[i] = (char)tolower((unsigned char)host[i]);
+  name[len] = '\0';
+}
+
+static bool is_plain_host(const char *name) {
+  unsigned char address[16];
+  return strcmp(name, "localhost") == 0 || inet_pton(AF_INET, name, address) == 1 ||
+         inet_pton(AF_INET6, name, address) == 1;
+}
+
+static target_kind_t set_target(target_t *target, const char *port, size_t port_len, const char *id,
+                                size_t id_len) {
+  unsigned long number = 0;
+  if (port_len == 0 || port_len > 5) return TARGET_BAD_PORT;
+  for (size_t i = 0; i < port_len; i++) {
+    if (!isdigit((unsigned char)port[i])) return TARGET_BAD_PORT;
+    number = number * 10 + (unsigned long)(port[i] - '0');
+  }
+  if (number == 0 || number > 65535) return TARGET_BAD_PORT;
+  if (id_len == 0 || id_len >= sizeof target->id) return TARGET_BAD_ID;
+  for (size_t i = 0; i < id_len; i++)
+    if (!isdigit((unsigned char)id[i]) && (id[i] < 'a' || id[i] > 'z')) return TARGET_BAD_ID;
+  target->port = (unsigned)number;
+  memcpy(target->id, id, id_len);
+  target->id[id_len] = '\0';
+  return TARGET_SANDBOX;
+}
+
+static target_kind_t find_target(const e2b__host_request_t *request, target_t *target) {
+  char name[300];
+  const char *id = e2b__host_header(request, "E2b-Sandbox-Id");
+  const char *port = e2b__host_header(request, "E2b-Sandbox-Port");
+  host_name(request, name, sizeof name);
+  bool plain = is_plain_host(name);
+
+  if (plain || strncmp(name, "sandbox.", 8) == 0) {
+    bool has_id = id != NULL && *id != '\0', has_port = port != NULL && *port != '\0';
+    if (has_id != has_port) return TARGET_MISSING_HEADER;
+    if (has_id) return set_target(target, port, strlen(port), id, strlen(id));
+    if (plain) return TARGET_CONTROL;
+  }
+  /* <port>-<id>.<domain> or <port>-<id>-<anything>.<domain> */
+  size_t label = strcspn(name, "."), digits = strspn(name, "0123456789");
+  if (name[label] == '\0' || digits == 0 || name[digits] != '-') return TARGET_CONTROL;
+  size_t id_len = strcspn(name + digits + 1, "-.");
+  return set_target(target, name, digits, name + digits + 1, id_len);
+}
+
+/* ---- refusals ---- */
+
+static void missing_header(e2b__host_request_t *request) {
+  e2b__host_answer_bytes(request, 400, "text/plain; charset=utf-8", "missing header", 14);
+}
+
+static void bad_id(e2b__host_request_t *request) {
+  e2b__host_answer_bytes(request, 400, "text/plain; charset=utf-8", "Invalid sandbox ID", 18);
+}
+
+static void bad_port(e2b__host_request_t *request) {
+  e2b__host_answer_bytes(request, 400, "text/plain; charset=utf-8", "Invalid sandbox port", 20);
+}
+
+static void answer_edge(e2b__host_request_t *request, unsigned status, const char *message,
+                        unsigned port) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(65536);
+  e2b__json_writer_t w;
+  target_t target = {"", 0};
+  find_target(request, &target);
+  e2b__json_begin(&w, &out);
+  e2b__json_open(&w, NULL, '{');
+  e2b__json_put_string(&w, "sandboxId", target.id, strlen(target.id));
+  e2b__json_put_string(&w, "message", message, strlen(message));
+  if (port != 0) e2b__json_put_int(&w, "port", (int64_t)port);
+  e2b__json_put_int(&w, "code", (int64_t)status);
+  e2b__json_close(&w, '}');
+  e2b__host_answer(
+      request, status,
+      w.rc == 0 ? e2b__host_response("application/json; charset=utf-8", out.data, out.len) : NULL);
+  e2b__buffer_free(&out);
+}
+
+static void no_sandbox(e2b__host_request_t *request) {
+  answer_edge(request, 502, "The sandbox was not found", 0);
+}
+
+static void no_ports(e2b__host_request_t *request) {
+  char message[128];
+  snprintf(message, sizeof message, "This host does not forward to port %u of a sandbox yet",
+           request->port);
+  answer_edge(request, 501, message, request->port);
+}
+
+void e2b__host_route(e2b__host_request_t *request) {
+  target_t target = {"", 0};
+  switch (find_target(request, &target)) {
+  case TARGET_CONTROL: e2b__host_control_route(request); return;
+  case TARGET_MISSING_HEADER: e2b__host_answer_with(request, missing_header); return;
+  case TARGET_BAD_ID: e2b__host_answer_with(request, bad_id); return;
+  case TARGET_BAD_PORT: e2b__host_answer_with(request, bad_port); return;
+  case TARGET_SANDBOX: break;
+  }
+  request->port = target.port;
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find(request->host, target.id);
+  if (sandbox == NULL) {
+    e2b__host_answer_with(request, no_sandbox);
+    return;
+  }
+  request->sandbox = sandbox;
+  e2b__list_append(&sandbox->requests, &request->sandbox_node);
+  if (target.port == E2B__HOST_ENVD_PORT)
+    e2b__host_daemon_route(request);
+  else
+    e2b__host_answer_with(request, no_ports);
+}

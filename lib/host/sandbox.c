@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "host/isolation.h"
+#include "host/link.h"
+#include "host/process.h"
+#include "host/request.h"
+#include "host/tree.h"
+
+enum { START_LIMIT_MS = 10000, END_LIMIT_MS = 2000 };
+
+static const e2b__host_template_t templates[] = {{"base", false}, {"code-interpreter-v1", true}};
+
+const e2b__host_template_t *e2b__host_template_find(const char *name) {
+  size_t len = strcspn(name, ":");
+  if (name[len] == ':' && strcmp(name + len, ":default") != 0) return NULL;
+  for (size_t i = 0; i < E2B__COUNT(templates); i++)
+    if (strlen(templates[i].name) == len && memcmp(templates[i].name, name, len) == 0)
+      return &templates[i];
+  return NULL;
+}
+
+/* ---- the end ---- */
+
+static void sandbox_free(e2b__host_sandbox_t *sandbox) {
+  e2b_host_t *host = sandbox->host;
+  e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
+  e2b__host_alarm_cancel(&host->alarms, &sandbox->hurry);
+  e2b__list_remove(&sandbox->node);
+  host->sandbox_count--;
+  if (sandbox->root_fd >= 0) close(sandbox->root_fd);
+  cJSON_Delete(sandbox->metadata);
+  cJSON_Delete(sandbox->env);
+  cJSON_Delete(sandbox->network);
+  e2b__free(sandbox->dir);
+  e2b__free(sandbox->home);
+  e2b__free(sandbox);
+}
+
+static void remove_files(uv_work_t *work) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(work, e2b__host_sandbox_t, removal);
+  e2b__host_tree_remove(AT_FDCWD, sandbox->dir);
+}
+
+static void on_removed(uv_work_t *work, int status) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(work, e2b__host_sandbox_t, removal);
+  e2b_host_t *host = sandbox->host;
+  if (status == 0 && faccessat(AT_FDCWD, sandbox->dir, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    E2B__HOST_LOG(host, WARN, "sandbox %s: %s could not be removed", sandbox->id, sandbox->dir);
+  E2B__HOST_LOG(host, DEBUG, "sandbox %s: nothing is left", sandbox->id);
+  sandbox_free(sandbox);
+  e2b__host_handle_closed(host);
+}
+
+/* Nothing of it runs any more. */
+void e2b__host_sandbox_ended(e2b__host_sandbox_t *sandbox) {
+  e2b_host_t *host = sandbox->host;
+  sandbox->link = NULL;
+  e2b__host_alarm_cancel(&host->alarms, &sandbox->hurry);
+  if (sandbox->root_fd >= 0) close(sandbox->root_fd);
+  sandbox->root_fd = -1;
+  /* Files are removed by a worker: a large tree must not hold up the loop. */
+  if (sandbox->dir != NULL &&
+      uv_queue_work(host->loop, &sandbox->removal, remove_files, on_removed) == 0) {
+    e2b__host_handle_opened(host);
+    return;
+  }
+  sandbox_free(sandbox);
+}
+
+static void on_end_overdue(e2b__host_alarm_t *alarm) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(alarm, e2b__host_sandbox_t, hurry);
+  if (sandbox->link != NULL) e2b__host_link_terminate(sandbox->link);
+}
+
+static void tell_ready(e2b__host_sandbox_t *sandbox, bool ok) {
+  void (*ready)(e2b__host_sandbox_t *, bool, void *) = sandbox->ready;
+  sandbox->ready = NULL;
+  if (ready != NULL) ready(sandbox, ok, sandbox->ready_data);
+}
+
+void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
+  e2b_host_t *host = sandbox->host;
+  e2b__list_t *node;
+  if (sandbox->state == E2B__SANDBOX_ENDING) return;
+  bool started = sandbox->state == E2B__SANDBOX_RUNNING;
+  sandbox->state = E2B__SANDBOX_ENDING;
+  E2B__HOST_LOG(host, INFO, "sandbox %s: ended (%s)", sandbox->id, why);
+  e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
+  while ((node = e2b__list_take(&sandbox->requests)) != NULL) {
+    e2b__host_request_t *request = E2B__CONTAINER(node, e2b__host_request_t, sandbox_node);
+    request->sandbox = NULL;
+    e2b__host_request_reset(request);
+  }
+  e2b__host_processes_free(sandbox);
+  if (!started) tell_ready(sandbox, false);
+  if (sandbox->link == NULL) {
+    e2b__host_sandbox_ended(sandbox);
+    return;
+  }
+  e2b__host_alarm_set(&host->alarms, &sandbox->hurry, END_LIMIT_MS, on_end_overdue);
+  e2b__host_link_hang_up(sandbox->link);
+}
+
+void e2b__host_sandbox_lost(e2b__host_sandbox_t *sandbox) {
+  if (sandbox->state == E2B__SANDBOX_ENDING) return;
+  if (sandbox->complaint[0] != '\0')
+    E2B__HOST_LOG(sandbox->host, ERROR, "sandbox %s: %s", sandbox->id, sandbox->complaint);
+  e2b__host_sandbox_kill(sandbox, "its first process ended");
+}
+
+/* ---- the beginning ---- */
+
+static void on_start_overdue(e2b__host_alarm_t *alarm) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(alarm, e2b__host_sandbox_t, hurry);
+  E2B__HOST_LOG(sandbox->host, ERROR, "sandbox %s: did not start in %d ms", sandbox->id,
+                (int)START_LIMIT_MS);
+  e2b__host_sandbox_kill(sandbox, "did not start");
+}
+
+static void on_lifetime(e2b__host_alarm_t *alarm) {
+  e2b__host_sandbox_kill(E2B__CONTAINER(alarm, e2b__host_sandbox_t, lifetime), "end of its life");
+}
+
+void e2b__host_sandbox_set_end(e2b__host_sandbox_t *sandbox, int64_t ms) {
+  if (ms < 0) ms = 0;
+  sandbox->end_ms = e2b__wall_ms() + ms;
+  e2b__host_alarm_set(&sandbox->host->alarms, &sandbox->lifetime, (uint64_t)ms, on_lifetime);
+}
+
+void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd) {
+  if (sandbox->state != E2B__SANDBOX_STARTING) {
+    close(root_fd);
+    return;
+  }
+  e2b__host_alarm_cancel(&sandbox->host->alarms, &sandbox->hurry);
+  sandbox->root_fd = root_fd;
+  sandbox->state = E2B__SANDBOX_RUNNING;
+  e2b__host_sandbox_set_end(sandbox, sandbox->end_ms);
+  E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: running (%s)", sandbox->id,
+                sandbox->template->name);
+  tell_ready(sandbox, true);
+}
+
+static int name_it(e2b__host_sandbox_t *sandbox, const e2b__host_sandbox_spec_t *spec) {
+  sandbox->id[0] = 'i';
+  if (e2b__host_random_id(sandbox->id + 1, 20) != 0) return -1;
+  if (spec->secure && e2b__host_random_hex(sandbox->access_token, 64) != 0) return -1;
+  if (spec->private_traffic && e2b__host_random_hex(sandbox->traffic_token, 64) != 0) return -1;
+  return 0;
+}
+
+static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec) {
+  e2b__host_sandbox_t *sandbox = e2b__calloc(1, sizeof *sandbox);
+  if (sandbox == NULL) return NULL;
+  sandbox->host = host;
+  sandbox->template = spec->template;
+  sandbox->root_fd = -1;
+  e2b__list_init(&sandbox->node);
+  e2b__list_init(&sandbox->requests);
+  e2b__list_init(&sandbox->processes);
+  if (name_it(sandbox, spec) != 0) {
+    e2b__free(sandbox);
+    return NULL;
+  }
+  sandbox->allow_internet = spec->allow_internet;
+  sandbox->has_allow_internet = spec->has_allow_internet;
+  sandbox->auto_pause = spec->auto_pause;
+  sandbox->auto_resume = spec->auto_resume;
+  sandbox->started_ms = e2b__wall_ms();
+  sandbox->serial = ++host->last_serial;
+  sandbox->end_ms = spec->timeout_s * 1000; /* of life; a time once it runs */
+  /* Newest first. */
+  e2b__list_append(host->sandboxes.next, &sandbox->node);
+  host->sandbox_count++;
+  return sandbox;
+}
+
+e2b__host_sandbox_t *
+e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
+                         void (*ready)(e2b__host_sandbox_t *sandbox, bool ok, void *data),
+                         void *data) {
+  e2b__arena_t arena = {0};
+  e2b__host_sandbox_t *sandbox = sandbox_new(host, spec);
+  if (sandbox == NULL) return NULL;
+  int rc = e2b__host_isolation_make_root(sandbox);
+  if (rc != 0)
+    E2B__HOST_LOG(host, ERROR, "sandbox %s: cannot make its directory: %s", sandbox->id,
+                  strerror(errno));
+  char **argv = rc == 0 ? e2b__host_isolation_command(sandbox, &arena) : NULL;
+  rc = argv != NULL ? e2b__host_link_open(sandbox, argv) : E2B_ENOMEM;
+  e2b__arena_free(&arena);
+  if (rc != 0) {
+    if (sandbox->complaint[0] != '\0')
+      E2B__HOST_LOG(host, ERROR, "sandbox %s: %s", sandbox->id, sandbox->complaint);
+    e2b__host_sandbox_kill(sandbox, "could not be started");
+    return NULL;
+  }
+  sandbox->metadata = spec->metadata;
+  sandbox->env = spec->env;
+  sandbox->network = spec->network;
+  sandbox->ready = ready;
+  sandbox->ready_data = data;
+  e2b__host_alarm_set(&host->alarms, &sandbox->hurry, START_LIMIT_MS, on_start_overdue);
+  return sandbox;
+}
+
+e2b__host_sandbox_t *e2b__host_sandbox_find(e2b_host_t *host, const char *id) {
+  size_t len = strcspn(id, "-");
+  for (e2b__list_t *node = host->sandboxes.next; node != &host->sandboxes; node = node->next) {
+    e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
+    if (sandbox->state == E2B__SANDBOX_RUNNING && strlen(sandbox->id) == len &&
+        memcmp(sandbox->id, id, len) == 0)
+      return sandbox;
+  }
+  return NULL;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_HOST_SANDBOX_H
+#define E2B_LIB_HOST_SANDBOX_H
+
+#include <cjson/cJSON.h>
+
+#include "base/arena.h"
+#include "host/internal.h"
+
+/* One sandbox: its record, its directory, its first process, and its end. */
+
+typedef enum e2b__host_sandbox_state {
+  E2B__SANDBOX_STARTING, /* its first process has not said hello yet */
+  E2B__SANDBOX_RUNNING,
+  E2B__SANDBOX_ENDING /* nobody can see it any more; processes end, files are removed */
+} e2b__host_sandbox_state_t;
+
+typedef struct e2b__host_template {
+  const char *name;
+  bool python; /* has the Python environment */
+} e2b__host_template_t;
+
+/* The template of that name, with or without the tag `default`; NULL. */
+const e2b__host_template_t *e2b__host_template_find(const char *name);
+
+struct e2b__host_link;
+
+typedef struct e2b__host_sandbox {
+  e2b__list_t node; /* of host->sandboxes; newest first */
+  e2b_host_t *host;
+  char id[24];
+  const e2b__host_template_t *template;
+  char access_token[68];  /* "" when the sandbox is open */
+  char traffic_token[68]; /* "" when its ports are public */
+  cJSON *metadata;        /* objects, or NULL */
+  cJSON *env;
+  cJSON *network;
+  bool allow_internet;
+  bool has_allow_internet;
+  bool auto_pause;
+  bool auto_resume;
+  int64_t started_ms; /* since 1970 */
+  uint64_t serial;    /* grows with each sandbox of the host */
+  int64_t end_ms;
+  e2b__host_sandbox_state_t state;
+  e2b__host_alarm_t lifetime;
+  e2b__host_alarm_t hurry; /* bounds starting and ending */
+  char *dir;               /* all that is the sandbox's on this machine */
+  char *home;              /* of `user`, as the sandbox sees it */
+  int root_fd;             /* its root directory, through its own mounts; -1 before hello */
+  struct e2b__host_link *link;
+  char complaint[512];  /* what starting it said on standard error */
+  e2b__list_t requests; /* that are for it */
+  e2b__list_t processes;
+  void (*ready)(struct e2b__host_sandbox *sandbox, bool ok, void *data); /* once, then NULL */
+  void *ready_data;
+  uv_work_t removal;
+} e2b__host_sandbox_t;
+
+typedef struct e2b__host_sandbox_spec {
+  const e2b__host_template_t *template;
+  int64_t timeout_s;
+  bool secure;
+  bool private_traffic;
+  cJSON *metadata; /* taken over when creating succeeds */
+  cJSON *env;
+  cJSON *network;
+  bool allow_internet;
+  bool has_allow_internet;
+  bool auto_pause;
+  bool auto_resume;
+} e2b__host_sandbox_spec_t;
+
+/* Starts one. `ready` is called from the loop, later, exactly once (also when the sandbox is killed
+ * meanwhile). NULL when not even trying worked. */
+e2b__host_sandbox_t *
+e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
+                         void (*ready)(e2b__host_sandbox_t *sandbox, bool ok, void *data),
+                         void *data);
+/* The running sandbox of that id ("id" or "id-client"); NULL. */
+e2b__host_sandbox_t *e2b__host_sandbox_find(e2b_host_t *host, const char *id);
+/* Moves its end to now + ms. */
+void e2b__host_sandbox_set_end(e2b__host_sandbox_t *sandbox, int64_t ms);
+/* Ends it: it is not found any more, its connections are reset, its processes die, its files go. */
+void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why);
+
+/* For link.c. */
+void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd);
+void e2b__host_sandbox_lost(e2b__host_sandbox_t *sandbox);
+void e2b__host_sandbox_ended(e2b__host_sandbox_t *sandbox);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+  CONNECTION_LIMIT = 20000,
+  CONNECTION_MEMORY = 128 << 10, /* also bounds headers and the chunks of an answer */
+  CONNECTION_IDLE_S = 640
+};
+
+typedef struct e2b__host_server {
+  e2b_host_t *host;
+  struct MHD_Daemon *daemon;
+  uv_poll_t poll;
+  uv_timer_t timer;
+  bool resumed; /* since the last run: there is something to do */
+} e2b__host_server_t;
+
+/* Looks for the end of a client whose request is suspended: libmicrohttpd does not. */
+typedef struct e2b__host_watch {
+  uv_poll_t poll;
+  e2b__host_request_t *request;
+  e2b_host_t *host;
+} e2b__host_watch_t;
+
+static void on_timer(uv_timer_t *timer);
+
+static void on_watch_closed(uv_handle_t *handle) {
+  e2b__host_watch_t *watch = handle->data;
+  e2b_host_t *host = watch->host;
+  e2b__free(watch);
+  e2b__host_handle_closed(host);
+}
+
+static void watch_stop(e2b__host_request_t *request) {
+  if (request->watch == NULL) return;
+  request->watch->request = NULL;
+  uv_close((uv_handle_t *)&request->watch->poll, on_watch_closed);
+  request->watch = NULL;
+}
+
+static void on_client_gone(uv_poll_t *poll, int status, int events) {
+  e2b__host_watch_t *watch = poll->data;
+  e2b__host_request_t *request = watch->request;
+  if (request == NULL || (status == 0 && !(events & UV_DISCONNECT))) return;
+  request->cut = true;
+  watch_stop(request);
+  e2b__host_unsuspend(request);
+}
+
+static int request_socket(const e2b__host_request_t *request) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  return info != NULL ? info->connect_fd : -1;
+}
+
+/* Once a request waits it is likely to wait again: its watch stays until its end. Without memory
+ * for one, the client's end is seen at the next write. */
+static void watch_start(e2b__host_request_t *request) {
+  if (request->watch != NULL || request->phase == E2B__REQUEST_READING) return;
+  int fd = request_socket(request);
+  e2b__host_watch_t *watch = e2b__calloc(1, sizeof *watch);
+  if (watch == NULL) return;
+  if (fd < 0 || uv_poll_init(request->host->loop, &watch->poll, fd) != 0) {
+    e2b__free(watch);
+    return;
+  }
+  e2b__host_handle_opened(request->host);
+  watch->poll.data = watch;
+  watch->request = request;
+  watch->host = request->host;
+  request->watch = watch;
+  uv_poll_start(&watch->poll, UV_DISCONNECT, on_client_gone);
+}
+
+void e2b__host_suspend(e2b__host_request_t *request) {
+  if (request->suspended) return;
+  request->suspended = true;
+  MHD_suspend_connection(request->connection);
+  watch_start(request);
+}
+
+void e2b__host_unsuspend(e2b__host_request_t *request) {
+  if (!request->suspended) return;
+  request->suspended = false;
+  MHD_resume_connection(request->connection);
+  e2b__host_server_t *server = request->host->server;
+  if (server == NULL) return;
+  /* Its descriptor does not tell. */
+  server->resumed = true;
+  uv_timer_start(&server->timer, on_timer, 0, 0);
+}
+
+void e2b__host_request_reset(e2b__host_request_t *request) {
+  struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+  struct linger none = {1, 0};
+  int fd = request_socket(request);
+
+  request->cut = true;
+  if (fd >= 0) {
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    /* Dissolving the association sends the reset now; closing would first say a polite end. */
+    connect(fd, &unspecified, sizeof unspecified);
+  }
+  watch_stop(request);
+  e2b__host_unsuspend(request);
+}
+
+static e2b__host_request_t *request_new(e2b__host_server_t *server,
+                                        struct MHD_Connection *connection, const char *path,
+                                        const char *method) {
+  e2b__host_request_t *request = e2b__calloc(1, sizeof *request);
+  if (request == NULL) return NULL;
+  request->host = server->host;
+  request->connection = connection;
+  request->method = method;
+  request->keep_fd = -1;
+  e2b__list_init(&request->sandbox_node);
+  request->path = e2b__strdup(path);
+  if (request->path == NULL) {
+    e2b__free(request);
+    return NULL;
+  }
+  e2b__host_route(request);
+  e2b__buffer_init(&request->body, request->handler->ceiling);
+  return request;
+}
+
+static void take_body(e2b__host_request_t *request, const char *data, size_t len) {
+  if (request->cut || request->over_ceiling) return;
+  if (request->handler->body != NULL) {
+    request->handler->body(request, data, len);
+  } else if (e2b__buffer_append(&request->body, data, len) != 0) {
+    request->over_ceiling = true;
+    e2b__buffer_free(&request->body);
+  }
+}
+
+/* Called for the headers, for each piece of the body, at its end, and again whenever a suspended
+ * request goes on. */
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *size, void **state) {
+  e2b__host_request_t *request = *state;
+  (void)version;
+  if (request == NULL) {
+    *state = request_new(cls, connection, url, method);
+    return *state != NULL ? MHD_YES : MHD_NO;
+  }
+  if (request->cut) return MHD_NO;
+  if (*size > 0) {
+    take_body(request, data, *size);
+    *size = 0;
+    if (request->paused) e2b__host_suspend(request);
+    return MHD_YES;
+  }
+  if (request->phase == E2B__REQUEST_READING) {
+    request->phase = E2B__REQUEST_WAITING;
+    if (request->over_ceiling)
+      e2b__host_answer_error(request, 413, "Request body is larger than %zu bytes",
+                             request->handler->ceiling);
+    else
+      request->handler->finish(request);
+  }
+  if (request->cut) return MHD_NO;
+  if (request->phase == E2B__REQUEST_WAITING) {
+    e2b__host_suspend(request);
+    return MHD_YES;
+  }
+  if (request->phase != E2B__REQUEST_ANSWERED || request->response == NULL) return MHD_NO;
+  request->phase = E2B__REQUEST_SENDING;
+  enum MHD_Result rc = MHD_queue_response(connection, request->status, request->response);
+  MHD_destroy_response(request->response);
+  request->response = NULL;
+  return rc;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why) {
+  e2b__host_request_t *request = *state;
+  (void)cls;
+  (void)connection;
+  (void)why;
+  if (request == NULL) return;
+  *state = NULL;
+  watch_stop(request);
+  if (request->handler->gone != NULL) request->handler->gone(request);
+  e2b__list_remove(&request->sandbox_node);
+  if (request->response != NULL) MHD_destroy_response(request->response);
+  if (request->keep_fd >= 0) close(request->keep_fd);
+  e2b__buffer_free(&request->body);
+  e2b__arena_free(&request->arena);
+  e2b__free(request->path);
+  e2b__free(request);
+}
+
+__attribute__((format(printf, 2, 0))) static void on_daemon_log(void *cls, const char *fmt,
+                                                                va_list args) {
+  e2b_host_t *host = cls;
+  char line[300];
+  vsnprintf(line, sizeof line, fmt, args);
+  line[strcspn(line, "\r\n")] = '\0';
+  E2B__HOST_LOG(host, DEBUG, "http: %s", line);
+}
+
+static void run(e2b__host_server_t *server) {
+  MHD_UNSIGNED_LONG_LONG wait = 0;
+  server->resumed = false;
+  MHD_run(server->daemon);
+  if (MHD_get_timeout(server->daemon, &wait) == MHD_YES || server->resumed)
+    uv_timer_start(&server->timer, on_timer, server->resumed ? 0 : wait, 0);
+  else
+    uv_timer_stop(&server->timer);
+}
+
+static void on_timer(uv_timer_t *timer) {
+  run(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  run(poll->data);
+}
+
+/* "127.0.0.1:3000" or "[::1]:3000". */
+static int parse_listen(const char *text, struct sockaddr_storage *address) {
+  char host[64];
+  const char *colon = strrchr(text, ':');
+  char *end = NULL;
+  if (colon == NULL || colon[1] == '\0') return -1;
+  unsigned long port = strtoul(colon + 1, &end, 10);
+  size_t len = (size_t)(colon - text);
+  if (*end != '\0' || port > 65535 || len >= sizeof host) return -1;
+  memcpy(host, text, len);
+  host[len] = '\0';
+  memset(address, 0, sizeof *address);
+  if (host[0] == '[' && len > 2 && host[len - 1] == ']') {
+    host[len - 1] = '\0';
+    return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)address);
+  }
+  if (strcmp(host, "localhost") == 0) strcpy(host, "127.0.0.1");
+  return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address);
+}
+
+static char *make_url(int fd) {
+  struct sockaddr_storage address;
+  socklen_t len = sizeof address;
+  char text[INET6_ADDRSTRLEN];
+  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return NULL;
+  if (address.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    uv_ip6_name(in6, text, sizeof text);
+    return e2b__format("http://[%s]:%u", strcmp(text, "::") == 0 ? "::1" : text,
+                       ntohs(in6->sin6_port));
+  }
+  const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+  uv_ip4_name(in, text, sizeof text);
+  return e2b__format("http://%s:%u", strcmp(text, "0.0.0.0") == 0 ? "127.0.0.1" : text,
+                     ntohs(in->sin_port));
+}
+
+static int open_listener(e2b_host_t *host, char *why, size_t why_size) {
+  struct sockaddr_storage address;
+  int on = 1;
+  if (parse_listen(host->listen, &address) != 0) {
+    snprintf(why, why_size,
+             "cannot listen on '%s': give an IP address and a port, "
+             "for example 127.0.0.1:3000",
+             host->listen);
+    return E2B_EINVAL;
+  }
+  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  socklen_t len =
+      address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 1024) != 0) {
+    snprintf(why, why_size, "cannot listen on %s: %s", host->listen, strerror(errno));
+    if (fd >= 0) close(fd);
+    return E2B_ESYSTEM;
+  }
+  return fd;
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+  e2b__host_server_t *server = handle->data;
+  e2b_host_t *host = server->host;
+  if (handle == (uv_handle_t *)&server->timer) e2b__free(server);
+  e2b__host_handle_closed(host);
+}
+
+int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
+  int fd = open_listener(host, why, why_size);
+  if (fd < 0) return fd;
+  host->url = make_url(fd);
+  e2b__host_server_t *server = e2b__calloc(1, sizeof *server);
+  if (host->url == NULL || server == NULL) goto fail;
+  server->host = host;
+  server->daemon = MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
+      server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+  if (server->daemon == NULL) goto fail;
+  const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+  if (info == NULL || uv_poll_init(host->loop, &server->poll, info->epoll_fd) != 0) {
+    MHD_stop_daemon(server->daemon);
+    fd = -1;
+    goto fail;
+  }
+  uv_timer_init(host->loop, &server->timer);
+  server->poll.data = server->timer.data = server;
+  uv_poll_start(&server->poll, UV_READABLE, on_poll);
+  e2b__host_handle_opened(host);
+  e2b__host_handle_opened(host);
+  host->server = server;
+  run(server);
+  return 0;
+fail:
+  if (fd >= 0) close(fd);
+  e2b__free(server);
+  snprintf(why, why_size, "cannot start the HTTP server");
+  return E2B_ESYSTEM;
+}
+
+void e2b__host_server_quiesce(e2b_host_t *host) {
+  if (host->server == NULL) return;
+  int fd = MHD_quiesce_daemon(host->server->daemon);
+  if (fd >= 0) close(fd);
+}
+
+void e2b__host_server_stop(e2b_host_t *host) {
+  e2b__host_server_t *server = host->server;
+  if (server == NULL) return;
+  host->server = NULL;
+  /* What was resumed just now must have gone on before the end. */
+  MHD_run(server->daemon);
+  uv_close((uv_handle_t *)&server->poll, on_handle_closed);
+  MHD_stop_daemon(server->daemon);
+  uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_HOST_SERVER_H
+#define E2B_LIB_HOST_SERVER_H
+
+#include "host/request.h"
+
+/* libmicrohttpd on the libuv loop: its epoll descriptor is polled, its clock is a uv_timer. */
+
+/* Opens the listening socket and sets host->url. 0 or a code, with `why`. */
+int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size);
+/* No more connections are taken. */
+void e2b__host_server_quiesce(e2b_host_t *host);
+/* Resets what is open and ends the server. */
+void e2b__host_server_stop(e2b_host_t *host);
+
+/* router.c: picks request->handler (never NULL) once the headers are known. */
+void e2b__host_route(e2b__host_request_t *request);
+
+/* For request.c. */
+void e2b__host_suspend(e2b__host_request_t *request);
+void e2b__host_unsuspend(e2b__host_request_t *request);
+
+#endif

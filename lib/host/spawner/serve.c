@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/spawner/spawner.h"
+
+/* The first process of a sandbox: starts what the host asks for, reaps everything, and takes the
+ * sandbox with it when the host's end of the socket is closed. */
+
+enum { MAX_STRINGS = 1 << 20, MAX_PAYLOAD = 16 << 20 };
+
+static int send_packet(const void *data, size_t len, const int *fds, int fd_count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int) * 3)];
+  } control;
+  struct iovec iov = {(void *)(uintptr_t)data, len};
+  struct msghdr message;
+
+  memset(&message, 0, sizeof message);
+  memset(&control, 0, sizeof control);
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  if (fd_count > 0) {
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)fd_count);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)fd_count);
+    memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)fd_count);
+  }
+  ssize_t sent;
+  while ((sent = sendmsg(E2B__SPAWNER_SOCKET_FD, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+    continue;
+  return sent == (ssize_t)len ? 0 : -1;
+}
+
+static int say_hello(void) {
+  uint32_t type = E2B__SPAWNER_HELLO;
+  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) return -1;
+  int rc = send_packet(&type, sizeof type, &root, 1);
+  close(root);
+  return rc;
+}
+
+/* Splits `count` strings off the payload; NULL when they are not there or memory is out. */
+static char **take_strings(char **at, char *end, uint32_t count) {
+  if (count > MAX_STRINGS) return NULL;
+  char **strings = calloc((size_t)count + 1, sizeof *strings);
+  if (strings == NULL) return NULL;
+  for (uint32_t i = 0; i < count; i++) {
+    char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+    if (nul == NULL) {
+      free(strings);
+      return NULL;
+    }
+    strings[i] = *at;
+    *at = nul + 1;
+  }
+  return strings;
+}
+
+static int start(const e2b__spawner_start_t *request, char *payload,
+                 e2b__spawner_identity_t identity) {
+  e2b__spawner_started_t answer = {E2B__SPAWNER_STARTED, request->id, 0, EINVAL,
+                                   E2B__SPAWNER_STAGE_SETUP};
+  e2b__spawner_result_t result = {0, 0, 0, {-1, -1, -1}, 0};
+  char *end = payload + request->payload;
+  char **cwd = take_strings(&payload, end, 1);
+  char **argv = take_strings(&payload, end, request->argc);
+  char **env = take_strings(&payload, end, request->envc);
+
+  if (cwd != NULL && argv != NULL && env != NULL && request->argc > 0) {
+    e2b__spawner_child_t child = {cwd[0], argv, env, request->flags, request->cols, request->rows};
+    e2b__spawner_start(&child, identity, &result);
+    answer.pid = result.pid;
+    answer.error = result.error;
+    answer.stage = (uint32_t)result.stage;
+  }
+  free(cwd);
+  free(argv);
+  free(env);
+  int rc = send_packet(&answer, sizeof answer, result.fds, result.fd_count);
+  for (int i = 0; i < result.fd_count; i++)
+    close(result.fds[i]);
+  return rc;
+}
+
+/* A long payload arrives as a memory file. */
+static int start_mapped(const e2b__spawner_start_t *request, int fd,
+                        e2b__spawner_identity_t identity) {
+  if (request->payload > MAX_PAYLOAD) return -1;
+  char *payload = malloc(request->payload);
+  if (payload == NULL) return -1;
+  size_t have = 0;
+  while (have < request->payload) {
+    ssize_t got = pread(fd, payload + have, request->payload - have, (off_t)have);
+    if (got <= 0) break;
+    have += (size_t)got;
+  }
+  int rc = have == request->payload ? start(request, payload, identity) : -1;
+  free(payload);
+  return rc;
+}
+
+static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity_t identity) {
+  uint32_t type;
+  if (len < sizeof type) return -1;
+  memcpy(&type, packet, sizeof type);
+  switch (type) {
+  case E2B__SPAWNER_START: {
+    e2b__spawner_start_t request;
+    if (len < sizeof request) return -1;
+    memcpy(&request, packet, sizeof request);
+    if (fd >= 0) return start_mapped(&request, fd, identity);
+    if (len != sizeof request + request.payload) return -1;
+    return start(&request, packet + sizeof request, identity);
+  }
+  case E2B__SPAWNER_SIGNAL: {
+    e2b__spawner_signal_t request;
+    if (len != sizeof request) return -1;
+    memcpy(&request, packet, sizeof request);
+    if (request.pid > 1) kill(request.pid, request.signal);
+    return 0;
+  }
+  default: return -1;
+  }
+}
+
+/* 0, or -1 when the host is gone. */
+static int serve_packet(e2b__spawner_identity_t identity) {
+  static char packet[sizeof(e2b__spawner_start_t) + E2B__SPAWNER_INLINE];
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec iov = {packet, sizeof packet};
+  struct msghdr message;
+  int fd = -1;
+
+  memset(&message, 0, sizeof message);
+  message.msg_iov = &iov;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  ssize_t got = recvmsg(E2B__SPAWNER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
+  if (got <= 0) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header != NULL && header->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  int rc = handle_packet(packet, (size_t)got, fd, identity);
+  if (fd >= 0) close(fd);
+  return rc;
+}
+
+static int reap(void) {
+  int status;
+  pid_t pid;
+  while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    e2b__spawner_exited_t report = {E2B__SPAWNER_EXITED, pid, status};
+    if (send_packet(&report, sizeof report, NULL, 0) != 0) return -1;
+  }
+  return 0;
+}
+
+/* Without a pid namespace there is nobody who ends the others: as their subreaper it is the parent
+ * of all that lost theirs, so killing its children until there are none ends everything. */
+static void kill_children(void) {
+  pid_t self = getpid();
+  for (int round = 0; round < 1000; round++) {
+    DIR *proc = opendir("/proc");
+    struct dirent *entry;
+    while (proc != NULL && (entry = readdir(proc)) != NULL) {
+      char path[300], line[512];
+      int pid = atoi(entry->d_name), parent = 0;
+      if (pid <= 1) continue;
+      snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+      FILE *file = fopen(path, "re");
+      if (file == NULL) continue;
+      char *name_end = fgets(line, sizeof line, file) != NULL ? strrchr(line, ')') : NULL;
+      fclose(file);
+      if (name_end != NULL && sscanf(name_end + 1, " %*c %d", &parent) == 1 && parent == self)
+        kill(pid, SIGKILL);
+    }
+    if (proc != NULL) closedir(proc);
+    if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD) return;
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+      continue;
+  }
+}
+
+int e2b__spawner_serve(e2b__spawner_identity_t identity) {
+  sigset_t mask;
+  struct pollfd fds[2];
+
+  close(E2B__SPAWNER_SELF_FD);
+  fcntl(E2B__SPAWNER_SOCKET_FD, F_SETFD, FD_CLOEXEC);
+  /* A name of its own; nothing that runs in the sandbox may look into or trace this process. */
+  prctl(PR_SET_NAME, "e2b-spawner");
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  if (identity != E2B__IDENTITY_CALLER) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (int signal_number = 1; signal_number < 32; signal_number++)
+    if (signal_number != SIGCHLD) signal(signal_number, SIG_IGN);
+  sigfillset(&mask);
+  sigprocmask(SIG_SETMASK, &mask, NULL);
+  sigemptyset(&mask);
+  sigaddset(&mask, SIGCHLD);
+  fds[1].fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  fds[0].fd = E2B__SPAWNER_SOCKET_FD;
+  fds[0].events = fds[1].events = POLLIN;
+  if (fds[1].fd < 0 || say_hello() != 0) return 1;
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int i = 0; null >= 0 && i < 3; i++)
+    dup2(null, i);
+  for (;;) {
+    struct signalfd_siginfo info;
+    if (poll(fds, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      break;
+    }
+    if (fds[1].revents != 0) {
+      while (read(fds[1].fd, &info, sizeof info) > 0)
+        continue;
+      if (reap() != 0) break;
+    }
+    if (fds[0].revents != 0 && serve_packet(identity) != 0) break;
+  }
+  if (identity == E2B__IDENTITY_CALLER) kill_children();
+  return 0;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_LIB_HOST_SPAWNER_PROTOCOL_H
+#define E2B_LIB_HOST_SPAWNER_PROTOCOL_H
+
+#include <stdint.h>
+
+/* What the host and the spawner, the first process of a sandbox, say to each other over a
+ * SOCK_SEQPACKET socket. One message a packet, in the machine's own byte order: both ends are
+ * built together. Descriptors travel as SCM_RIGHTS of the same packet. */
+
+enum {
+  E2B__SPAWNER_SOCKET_FD = 3, /* where the spawner finds its end */
+  E2B__SPAWNER_SELF_FD = 4,   /* where it finds its own program */
+  E2B__SPAWNER_INLINE = 32768 /* a longer payload travels in a memory file of its own */
+};
+
+typedef enum e2b__spawner_type {
+  E2B__SPAWNER_HELLO = 1,   /* to the host: it runs; descriptor: its root directory */
+  E2B__SPAWNER_START = 2,   /* to the spawner: start a process */
+  E2B__SPAWNER_STARTED = 3, /* to the host: the answer; descriptors: see below */
+  E2B__SPAWNER_EXITED = 4,  /* to the host: a process was reaped */
+  E2B__SPAWNER_SIGNAL = 5   /* to the spawner: signal a process */
+} e2b__spawner_type_t;
+
+enum {
+  E2B__SPAWNER_PTY = 1,      /* a terminal instead of pipes */
+  E2B__SPAWNER_NO_STDIN = 2, /* /dev/null as standard input */
+  E2B__SPAWNER_AS_USER = 4   /* as `user`; otherwise as root */
+};
+
+/* Where starting failed. */
+enum {
+  E2B__SPAWNER_STAGE_SETUP = 1, /* descriptors, fork */
+  E2B__SPAWNER_STAGE_CWD = 2,   /* chdir */
+  E2B__SPAWNER_STAGE_EXEC = 3   /* execve, for a reason that is not the file's */
+};
+
+/* The payload follows: the working directory, `argc` arguments and `envc` variables, each with a
+ * NUL behind it. */
+typedef struct e2b__spawner_start {
+  uint32_t type;
+  uint32_t id; /* chosen by the host, repeated in the answer */
+  uint32_t flags;
+  uint16_t cols;
+  uint16_t rows;
+  uint32_t argc;
+  uint32_t envc;
+  uint32_t payload;
+} e2b__spawner_start_t;
+
+/* Descriptors with error 0: pipes: stdin (unless NO_STDIN), stdout, stderr; pty: the terminal. */
+typedef struct e2b__spawner_started {
+  uint32_t type;
+  uint32_t id;
+  int32_t pid;
+  int32_t error; /* errno, or 0 */
+  uint32_t stage;
+} e2b__spawner_started_t;
+
+typedef struct e2b__spawner_exited {
+  uint32_t type;
+  int32_t pid;
+  int32_t status; /* as from waitpid */
+} e2b__spawner_exited_t;
+
+typedef struct e2b__spawner_signal {
+  uint32_t type;
+  int32_t pid;
+  int32_t signal;
+} e2b__spawner_signal_t;
+
+#endif
