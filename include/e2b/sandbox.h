@@ -9,7 +9,8 @@ extern "C" {
 #endif
 
 /* Sandboxes: made, found, described, ended. A handle is a local thing: releasing it ends nothing
- * remotely, and a handle to a dead sandbox is valid. */
+ * remotely, and a handle to a dead sandbox is valid. An operation on a NULL handle returns NULL,
+ * which every future function takes. */
 typedef struct e2b_sandbox e2b_sandbox_t;
 
 typedef struct e2b_create_options {

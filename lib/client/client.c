@@ -2,7 +2,7 @@
 #include "client/client.h"
 
 /*  state     close()                          leaves by
- *  OPEN      -> CLOSING, a task is queued     close()
+ *  OPEN      -> CLOSING, all is decided       close()
  *  CLOSING   no effect                        all outcomes delivered -> ENDING
  *  ENDING    no effect                        all handles closed -> CLOSED, on_closed
  *  CLOSED    must not be called                                                        */
@@ -96,12 +96,6 @@ static void end(e2b_client_t *client) {
 static void on_close_task(e2b__task_t *task) {
   e2b_client_t *client = E2B__CONTAINER(task, e2b_client_t, close_task);
   e2b__client_run_posts(client, true);
-  e2b__list_t *node;
-  while ((node = e2b__list_take(&client->guests)) != NULL) {
-    e2b__guest_t *guest = E2B__CONTAINER(node, e2b__guest_t, node);
-    guest->on_client_close(guest);
-  }
-  e2b__queue_close(&client->queue);
   if (e2b__list_empty(&client->queue.tasks)) {
     end(client);
   } else {
@@ -115,6 +109,14 @@ void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed, void
   client->queue.closing = true;
   client->on_closed = on_closed;
   client->on_closed_data = user_data;
+  /* At once, as a cancel does it: whatever still happens before the loop comes round, no data
+   * reaches the user any more. */
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&client->guests)) != NULL) {
+    e2b__guest_t *guest = E2B__CONTAINER(node, e2b__guest_t, node);
+    guest->on_client_close(guest);
+  }
+  e2b__queue_close(&client->queue);
   e2b__task_init(&client->close_task, on_close_task);
   e2b__queue_push(&client->queue, &client->close_task);
 }

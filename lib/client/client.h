@@ -18,7 +18,6 @@ typedef struct e2b__config {
   const char *api_url;     /* no trailing slash */
   const char *sandbox_url; /* NULL: by sandbox and domain */
   bool debug;
-  bool stable_host; /* the domain serves every sandbox under sandbox.<domain> */
   e2b_runtime_t runtime;
   uint64_t sandbox_timeout_ms;
   uint64_t request_timeout_ms;
@@ -38,6 +37,8 @@ typedef struct e2b__config {
 /* 0 or E2B_ENOMEM; anything wrong with the options is in config->error. */
 int e2b__config_init(e2b__config_t *config, const e2b_client_options *options);
 void e2b__config_free(e2b__config_t *config);
+/* Whether the domain's edge serves every sandbox under sandbox.<domain> (protocol 1.3). */
+bool e2b__domain_is_stable(const char *domain);
 
 /* Something that lives on without a future, a command's stream for instance, and has to let go of
  * the network when the client closes. */

@@ -13,6 +13,13 @@ static const char *const stable_domains[] = {"e2b.app",          "e2b.dev",     
                                              "e2b-staging.dev",  "e2b-tango.dev", "e2b-juliett.dev",
                                              "foxtrot-2.e2b.dev"};
 
+bool e2b__domain_is_stable(const char *domain) {
+  for (size_t i = 0; i < E2B__COUNT(stable_domains); i++) {
+    if (strcasecmp(domain, stable_domains[i]) == 0) return true;
+  }
+  return false;
+}
+
 static const char *text(e2b__config_t *config, const char *value, bool *ok) {
   if (value == NULL) return NULL;
   const char *copy = e2b__arena_strndup(&config->arena, value, strlen(value));
@@ -90,9 +97,6 @@ static void set_urls(e2b__config_t *config, const e2b_client_options *options, b
   const char *domain = choose(options->domain, "E2B_DOMAIN");
   config->domain = text(config, domain != NULL ? domain : "e2b.app", ok);
   config->debug = toggle(options->debug, "E2B_DEBUG", false);
-  for (size_t i = 0; *ok && i < E2B__COUNT(stable_domains); i++) {
-    if (strcasecmp(config->domain, stable_domains[i]) == 0) config->stable_host = true;
-  }
   const char *api_url = choose(options->api_url, "E2B_API_URL");
   const char *sandbox_url = choose(options->sandbox_url, "E2B_SANDBOX_URL");
   const bool validate = toggle(options->validate_api_key, "E2B_VALIDATE_API_KEY", true);

@@ -20,6 +20,8 @@ static void abandon(void *work) {
 
 e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, const char *name,
                                      e2b_future_t **future) {
+  *future = NULL;
+  if (client == NULL) return NULL;
   *future = e2b__future_new(&client->queue, kind, name);
   if (*future == NULL || e2b_future_is_done(*future)) return NULL;
   const e2b__config_t *config = &client->config;

@@ -215,6 +215,7 @@ e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
                            const e2b_code_options *given) {
   e2b_code_options options;
   e2b__options_copy(&options, sizeof options, given);
+  if (sandbox == NULL) return NULL;
   if (code == NULL) return refuse(sandbox, E2B_EINVAL, "invalid argument: there is no code");
   code_run *run = e2b__calloc(1, sizeof *run);
   if (run == NULL) return refuse(sandbox, E2B_ENOMEM, "out of memory");

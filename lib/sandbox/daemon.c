@@ -11,6 +11,8 @@ static void release_sandbox(void *sandbox) {
 
 e2b__operation_t *e2b__daemon_operation(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name,
                                         e2b_future_t **future) {
+  *future = NULL;
+  if (sandbox == NULL) return NULL;
   e2b__operation_t *op = e2b__operation_new(sandbox->client, kind, name, future);
   if (op == NULL) return NULL;
   op->owner = e2b_sandbox_acquire(sandbox);

@@ -65,8 +65,7 @@ static bool make_url(e2b_sandbox_t *sandbox) {
     return true;
   }
   const char *domain = sandbox->record.domain;
-  const bool stable = config->stable_host && strcmp(domain, config->domain) == 0;
-  char *url = stable
+  char *url = e2b__domain_is_stable(domain)
                   ? e2b__format("https://sandbox.%s", domain)
                   : e2b__format("https://%d-%s.%s", E2B__DAEMON_PORT, sandbox->record.id, domain);
   if (url != NULL) {

@@ -123,14 +123,17 @@ e2b_future_t *e2b_sandbox_connect(e2b_client_t *client, const char *sandbox_id,
 }
 
 e2b_future_t *e2b_sandbox_get_info(e2b_sandbox_t *sandbox) {
+  if (sandbox == NULL) return NULL;
   return e2b_sandbox_get_info_by_id(sandbox->client, sandbox->record.id);
 }
 
 e2b_future_t *e2b_sandbox_kill(e2b_sandbox_t *sandbox) {
+  if (sandbox == NULL) return NULL;
   return e2b_sandbox_kill_by_id(sandbox->client, sandbox->record.id);
 }
 
 e2b_future_t *e2b_sandbox_set_timeout(e2b_sandbox_t *sandbox, uint64_t timeout_ms) {
+  if (sandbox == NULL) return NULL;
   return e2b_sandbox_set_timeout_by_id(sandbox->client, sandbox->record.id, timeout_ms);
 }
 
