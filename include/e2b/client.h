@@ -90,11 +90,11 @@ E2B_API e2b_client_t *e2b_client_new(struct uv_loop_s *loop, const e2b_client_op
 
 typedef void (*e2b_client_closed_cb)(void *user_data);
 
-/* Decides every pending future with E2B_ECLOSED, so that no output or data comes any more, delivers
- * them, closes every handle on the loop, then calls `on_closed` (may be NULL), always from the loop.
- * The client must not be used after
- * `on_closed`; sandbox and command handles and futures that the caller still holds stay valid for
- * release. Nothing remote is stopped: sandboxes live on. A second call does nothing. */
+/* Decides every pending future with E2B_ECLOSED, so that no output and no data comes after this
+ * call, delivers them, closes every handle on the loop, then calls `on_closed` (may be NULL),
+ * always from the loop. The client must not be used after `on_closed`; sandbox and command handles
+ * and futures that the caller still holds stay valid for release. Nothing remote is stopped:
+ * sandboxes live on. A second call does nothing. */
 E2B_API void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed,
                               void *user_data);
 

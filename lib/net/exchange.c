@@ -135,94 +135,100 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
 /* --- setting up --------------------------------------------------------------------------------
  */
 
-static void set_transport(e2b__exchange_t *exchange) {
+/* Every option counts: a request without its method, proxy or authorities is another request. */
+#define SET(...)                                            \
+  do {                                                      \
+    if (rc == CURLE_OK) rc = curl_easy_setopt(__VA_ARGS__); \
+  } while (0)
+
+static CURLcode set_tls(CURL *easy, const e2b__http_options_t *options) {
+  CURLcode rc = CURLE_OK;
+  if (options->ca_file != NULL) SET(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->ca_blob != NULL) {
+    struct curl_blob blob = {(void *)options->ca_blob, options->ca_blob_len, CURL_BLOB_NOCOPY};
+    SET(easy, CURLOPT_CAINFO_BLOB, &blob);
+  }
+  if (options->client_cert_file != NULL) SET(easy, CURLOPT_SSLCERT, options->client_cert_file);
+  if (options->client_key_file != NULL) SET(easy, CURLOPT_SSLKEY, options->client_key_file);
+  if (options->client_key_password != NULL) {
+    SET(easy, CURLOPT_KEYPASSWD, options->client_key_password);
+  }
+  if (options->insecure) {
+    SET(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  return rc;
+}
+
+static CURLcode set_transport(e2b__exchange_t *exchange) {
   const e2b__http_t *http = exchange->http;
   const e2b__http_options_t *options = &http->options;
   CURL *easy = exchange->easy;
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
-  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
-  curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, http);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, http);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
-  curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
-  curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+  CURLcode rc = CURLE_OK;
+  SET(easy, CURLOPT_NOSIGNAL, 1L);
+  SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+  SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
+  SET(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
+  SET(easy, CURLOPT_SOCKOPTDATA, http);
+  SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
+  SET(easy, CURLOPT_CLOSESOCKETDATA, http);
+  SET(easy, CURLOPT_USERAGENT, options->user_agent);
+  SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+  SET(easy, CURLOPT_TCP_NODELAY, 1L);
+  /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
   /* Only a TLS connection may turn out to carry more than one exchange. */
   const bool tls = strncmp(exchange->request.url, "https:", 6) == 0;
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
-  if (options->ca_file != NULL) curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file);
-  if (options->ca_blob != NULL) {
-    struct curl_blob blob = {(void *)options->ca_blob, options->ca_blob_len, CURL_BLOB_NOCOPY};
-    curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &blob);
-  }
-  if (options->client_cert_file != NULL) {
-    curl_easy_setopt(easy, CURLOPT_SSLCERT, options->client_cert_file);
-  }
-  if (options->client_key_file != NULL) {
-    curl_easy_setopt(easy, CURLOPT_SSLKEY, options->client_key_file);
-  }
-  if (options->client_key_password != NULL) {
-    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, options->client_key_password);
-  }
-  if (options->insecure) {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
+  SET(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
+  return rc == CURLE_OK ? set_tls(easy, options) : rc;
 }
 
-static void set_body(e2b__exchange_t *exchange) {
+static CURLcode set_body(e2b__exchange_t *exchange) {
   const e2b__http_request_t *request = &exchange->request;
   CURL *easy = exchange->easy;
+  CURLcode rc = CURLE_OK;
   if (request->source == NULL && request->body == NULL) {
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-    return;
+    SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    return rc;
   }
-  curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  if (strcmp(request->method, "POST") != 0) {
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-  }
+  SET(easy, CURLOPT_POST, 1L);
+  if (strcmp(request->method, "POST") != 0) SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
   if (request->source == NULL) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
   }
   if (request->source == NULL && request->repeatable) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-    return;
+    SET(easy, CURLOPT_POSTFIELDS, request->body);
+    return rc;
   }
   /* Read from a function that cannot be rewound, a body is never sent a second time: curl repeats a
    * request by itself when a kept-alive connection ends without an answer. */
-  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_body_wanted);
-  curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
+  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
+  SET(easy, CURLOPT_READDATA, exchange);
   if (request->repeatable) {
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, exchange);
+    SET(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
+    SET(easy, CURLOPT_SEEKDATA, exchange);
   }
+  return rc;
 }
 
 static int set_request(e2b__exchange_t *exchange) {
   CURL *easy = exchange->easy;
   const e2b__http_request_t *request = &exchange->request;
-  set_transport(exchange);
-  set_body(exchange);
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->why);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
-  curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
-  if (request->buffer_bytes > 0) {
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes);
-  }
-  if (exchange->fresh) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-  if (exchange->resolve.data != NULL) {
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, &exchange->resolve);
-  }
-  CURLcode rc = curl_easy_setopt(easy, CURLOPT_URL, request->url);
+  CURLcode rc = set_transport(exchange);
+  if (rc == CURLE_OK) rc = set_body(exchange);
+  SET(easy, CURLOPT_HTTPHEADER, request->headers);
+  SET(easy, CURLOPT_PRIVATE, exchange);
+  SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
+  SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+  SET(easy, CURLOPT_WRITEDATA, exchange);
+  SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
+  SET(easy, CURLOPT_PREREQDATA, exchange);
+  if (request->buffer_bytes > 0) SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes);
+  if (exchange->fresh) SET(easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (exchange->resolve.data != NULL) SET(easy, CURLOPT_RESOLVE, &exchange->resolve);
+  SET(easy, CURLOPT_URL, request->url);
   return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
 }
 
@@ -254,10 +260,17 @@ static void on_nudge(e2b__task_t *task) {
   if (exchange->state != E2B__EXCHANGE_RUNNING) return;
   touch(exchange);
   http->in_curl++;
-  curl_easy_pause(exchange->easy, (exchange->paused ? CURLPAUSE_RECV : 0) |
-                                      (exchange->starved ? CURLPAUSE_SEND : 0));
+  CURLcode rc = curl_easy_pause(exchange->easy, (exchange->paused ? CURLPAUSE_RECV : 0) |
+                                                    (exchange->starved ? CURLPAUSE_SEND : 0));
   http->in_curl--;
-  arm(exchange);
+  if (exchange->state == E2B__EXCHANGE_RUNNING) {
+    /* What curl had kept was brought from inside that call, and its refusal is told here only. */
+    if (rc != CURLE_OK) {
+      e2b__exchange_curl_done(exchange, rc);
+    } else {
+      arm(exchange);
+    }
+  }
   e2b__http_after_curl(http);
 }
 
@@ -351,6 +364,7 @@ void e2b__exchange_discard(e2b__exchange_t *exchange) {
   detach(exchange);
   put_idle(exchange);
   e2b__alive_drop(http->alive);
+  e2b__queue_push(http->queue, &http->settle); /* somebody may wait for its place */
 }
 
 void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, const char *why) {
@@ -362,7 +376,8 @@ void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, 
 static int code_of(CURLcode rc) {
   switch (rc) {
   case CURLE_OK: return 0;
-  case CURLE_OUT_OF_MEMORY: return E2B_ENOMEM;
+  case CURLE_OUT_OF_MEMORY:
+  case CURLE_ABORTED_BY_CALLBACK: /* a socket that could not be watched */ return E2B_ENOMEM;
   case CURLE_OPERATION_TIMEDOUT: return E2B_ETIMEDOUT; /* curl has the connect clock only */
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL:

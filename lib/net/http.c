@@ -153,10 +153,12 @@ static void on_poll_closed(uv_handle_t *handle) {
   e2b__http_handle_closed(http);
 }
 
+/* The watch of a socket is made here, where refusing costs one connection: a socket callback that
+ * fails makes curl give up every transfer of the multi. */
 int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
-  (void)fd;
   (void)purpose;
   e2b__http_t *http = ctx;
+  if (poll_of(http, fd) == NULL) return CURL_SOCKOPT_ERROR;
   http->stats.connections++;
   return CURL_SOCKOPT_OK;
 }
