@@ -300,12 +300,13 @@ static int on_start(e2b_command_t *command, const e2b__process_start_event_t *st
 }
 
 static int on_exit_event(e2b_command_t *command, const e2b__process_end_event_t *end) {
+  const char *status = e2b__text_of(&command->arena, end->status);
+  if (status == NULL) return E2B_ENOMEM;
   command->state = E2B__COMMAND_EXITED;
   command->execution.exit_code = end->exit_code;
   command->execution.exited = end->exited;
-  command->execution.status = e2b__text_of(&command->arena, end->status);
+  command->execution.status = status;
   command->execution.duration_us = (e2b__monotonic_ns() - command->started_ns) / 1000;
-  if (command->execution.status == NULL) return E2B_ENOMEM;
   e2b__stream_expect_end(command->stream);
   return 0;
 }
@@ -517,6 +518,7 @@ int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec
 }
 
 e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec) {
+  if (sandbox == NULL) return NULL;
   e2b_client_t *client = sandbox->client;
   e2b_future_t *future = e2b__future_new(
       &client->queue, spec->run ? E2B__KIND_EXECUTION : E2B__KIND_COMMAND, spec->name);

@@ -92,7 +92,8 @@ static int on_end_envelope(e2b__stream_t *stream, const e2b__envelope_t *envelop
     e2b_error_t error = e2b__refusal_error(&stream->arena, 200, &end);
     set_error(stream, &error);
   }
-  e2b__exchange_hurry(stream->exchange, AFTER_END_MS);
+  /* It may be over already: what was held while paused is read afterwards. */
+  if (stream->exchange != NULL) e2b__exchange_hurry(stream->exchange, AFTER_END_MS);
   return 0;
 }
 

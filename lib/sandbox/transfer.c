@@ -190,6 +190,8 @@ static e2b_transfer_t *transfer_new(e2b_sandbox_t *sandbox, e2b_future_t *future
 /* A pending future, or NULL with *future decided. */
 static bool prepare(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name,
                     e2b_future_t **future) {
+  *future = NULL;
+  if (sandbox == NULL) return false;
   const e2b__config_t *config = &sandbox->client->config;
   *future = e2b__future_new(&sandbox->client->queue, kind, name);
   if (*future == NULL || e2b_future_is_done(*future)) return false;
@@ -266,7 +268,7 @@ static void on_drain(e2b__task_t *task) {
     e2b__call_out_begin();
     upload->on_drain(upload, upload->user_data);
     e2b__call_out_end();
-    upload_drop(upload);
+    e2b_upload_release(upload); /* inside, the caller may have given up his */
   }
 }
 
