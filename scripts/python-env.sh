@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Prepares the Python environment of the template code-interpreter-v1: the machine's /usr/bin/python3
+# with numpy, pandas, matplotlib, scikit-learn and joblib. The host shows the directory inside
+# sandboxes as /opt/e2b/python, so nothing in it may name the place where it was made.
+#
+#     scripts/python-env.sh DIR
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/scripts/lib.sh"
+
+[ $# -eq 1 ] || die "usage: scripts/python-env.sh DIR"
+dir=$(realpath -m "$1")
+python=/usr/bin/python3
+inside=/opt/e2b/python
+wanted=("numpy>=1.24" "pandas>=1.5" "matplotlib>=3.6" "scikit-learn>=1.2" "joblib>=1.2")
+debian=(python3-numpy python3-pandas python3-matplotlib python3-sklearn python3-joblib)
+modules="numpy, pandas, matplotlib.pyplot, sklearn.linear_model, joblib"
+
+say "the sandboxes' Python environment, in $dir"
+stamp="$("$python" --version) ${wanted[*]}"
+if [ "$(cat "$dir/.ready" 2>/dev/null)" = "$stamp" ]; then
+  note "is there"
+  exit 0
+fi
+if [ -e "$dir" ] && [ ! -e "$dir/pyvenv.cfg" ] && [ -n "$(ls -A "$dir")" ]; then
+  die "$dir exists and is no Python environment"
+fi
+
+complete() { "$dir/bin/python3" -c "import $modules"; }
+
+by_pip() {
+  note "pip installs ${wanted[*]} (some 150 MB to fetch)"
+  quietly "$dir.log" "$dir/bin/python3" -m pip install --only-binary=:all: --retries 2 \
+    --disable-pip-version-check "${wanted[@]}"
+}
+
+by_apt() {
+  note "pip could not; trying the system's packages"
+  has_apt && apt_install "$dir.log" "${debian[@]}"
+}
+
+rm -rf "$dir"
+"$python" -m venv --system-site-packages "$dir"
+by_pip || by_apt || die "no way to get ${wanted[*]}"
+complete || die "the environment does not work; what was said is in $dir.log"
+
+# Programs of the environment find their interpreter beside themselves, wherever that is.
+for file in "$dir"/bin/*; do
+  [ -f "$file" ] && [ ! -L "$file" ] || continue
+  if head -n 1 "$file" | grep -q "^#!.*python"; then
+    {
+      printf '%s\n' '#!/bin/sh' \
+        "'''exec' \"\$(dirname -- \"\$(realpath -- \"\$0\")\")/python3\" \"\$0\" \"\$@\"" "' '''"
+      tail -n +2 "$file"
+    } >"$file.new"
+    chmod 755 "$file.new"
+    mv "$file.new" "$file"
+  else
+    sed -i "s|$dir|$inside|g" "$file"
+  fi
+done
+printf '%s\n' "$stamp" >"$dir/.ready.new"
+mv "$dir/.ready.new" "$dir/.ready"
+note "ready"
