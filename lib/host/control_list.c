@@ -32,9 +32,14 @@ static char *unescape(e2b__host_request_t *request, const char *text, size_t len
   return copy;
 }
 
-/* "k=v&k2=v2", each part encoded once more than the query already was. */
+/* "k=v&k2=v2": the whole is encoded once more than the query already was, and each part of it once
+ * more again. */
 static bool parse_metadata(e2b__host_request_t *request, filter_t *filter) {
   const char *text = e2b__host_query(request, "metadata");
+  if (text != NULL) {
+    text = unescape(request, text, strlen(text));
+    if (text == NULL) return false;
+  }
   while (text != NULL && *text != '\0') {
     size_t len = strcspn(text, "&"), name = strcspn(text, "=");
     if (name > len) name = len;

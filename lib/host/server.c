@@ -20,6 +20,7 @@ typedef struct e2b__host_server {
   struct MHD_Daemon *daemon;
   uv_poll_t poll;
   uv_timer_t timer;
+  int open;     /* handles */
   bool resumed; /* since the last run: there is something to do */
 } e2b__host_server_t;
 
@@ -292,7 +293,7 @@ static int open_listener(e2b_host_t *host, char *why, size_t why_size) {
 static void on_handle_closed(uv_handle_t *handle) {
   e2b__host_server_t *server = handle->data;
   e2b_host_t *host = server->host;
-  if (handle == (uv_handle_t *)&server->timer) e2b__free(server);
+  if (--server->open == 0) e2b__free(server);
   e2b__host_handle_closed(host);
 }
 
@@ -321,6 +322,7 @@ int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
   uv_poll_start(&server->poll, UV_READABLE, on_poll);
   e2b__host_handle_opened(host);
   e2b__host_handle_opened(host);
+  server->open = 2;
   host->server = server;
   run(server);
   return 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -234,6 +235,8 @@ void e2b__host_download(e2b__host_request_t *request) {
   if (S_ISDIR(st.st_mode)) {
     close(fd);
     e2b__host_answer_error(request, 400, "path '%s' is a directory", path);
+  } else if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) { /* /dev/null */
+    send_unsized(request, fd, e2b__host_path_name(clean), &st);
   } else if (!S_ISREG(st.st_mode)) {
     close(fd);
     e2b__host_answer_error(request, 500, "path '%s' is not a regular file", path);
