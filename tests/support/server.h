@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_TESTS_SUPPORT_SERVER_H
+#define E2B_TESTS_SUPPORT_SERVER_H
+
+/* The server that end-to-end tests talk to: the one that the environment names (E2B_API_URL,
+ * E2B_API_KEY, E2B_SANDBOX_URL, E2B_DEBUG), else the local sandbox host in this very process, on
+ * the same loop. E2B_TEST_NO_ISOLATION=1 allows the host to run without namespaces where there are
+ * none; without it that is a failure, with its reason. E2B_TEST_PYTHON names the host's Python
+ * environment; E2B_TEST_RPC=json and E2B_TEST_API=2 choose the other encoding and spelling. */
+
+#include <stdbool.h>
+
+#include "e2b/client.h"
+#include "e2b/host.h"
+#include "support/test.h"
+
+typedef enum server_feature {
+  SERVER_CONTROL = 1 << 0,  /* sandboxes are made, listed and ended */
+  SERVER_LOCAL = 1 << 1,    /* on this machine, for free: a thousand calls are no bill */
+  SERVER_ISOLATED = 1 << 2, /* each sandbox has files, processes and variables of its own */
+  SERVER_ANY_USER = 1 << 3  /* processes may belong to others than the one who runs the server */
+} server_feature;
+
+typedef struct server {
+  struct uv_loop_s *loop;
+  e2b_host_t *host; /* NULL: elsewhere */
+  const char *name; /* for messages */
+  unsigned features;
+} server;
+
+/* 0, or -1 after telling why. */
+int server_start(server *it, struct uv_loop_s *loop);
+/* Turns the loop until the host is gone. */
+void server_stop(server *it);
+/* Client options that lead to it. */
+void server_options(const server *it, e2b_client_options *options);
+
+/* Ends the running test as skipped, and says so. */
+void server_skip(const server *it, const char *reason);
+
+static inline void skip_unless(const server *it, unsigned features, const char *reason) {
+  if ((it->features & features) != features) server_skip(it, reason);
+}
+
+#endif
