@@ -365,6 +365,9 @@ static void on_end(void *ctx, const e2b_error_t *error) {
       failure.message = "timed out: the program ran longer than it was given, and was killed";
     }
     command->execution.duration_us = (e2b__monotonic_ns() - command->started_ns) / 1000;
+    if (failure.code == E2B_ETOOBIG && command->pid != 0) {
+      failure.message = "a size limit was reached: more output than max_output_bytes";
+    }
     /* We stopped it ourselves, because of what it printed: nobody will read the rest. */
     if (failure.code == E2B_ETOOBIG && command->kill_if_abandoned) {
       e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
