@@ -56,7 +56,7 @@ static void show_summary(const app_t *app) {
 
 static void worker_done(app_t *app) {
   if (--app->left > 0) return;
-  show_summary(app);
+  if (!app->demo.closing) show_summary(app);
   demo_close(&app->demo);
 }
 

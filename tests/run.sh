@@ -1,0 +1,236 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs what is missing, builds in several ways, and runs every test. The last line is
+# "N passed, N failed".
+#
+#     tests/run.sh [--tidy]                --tidy: also clang-tidy (slow)
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root" || exit 1
+. scripts/lib.sh
+
+tidy=no
+[ "${1:-}" != --tidy ] || tidy=yes
+jobs=$(nproc)
+passed=0 failed=0
+failures=()
+scratch=$(mktemp -d)
+host_pid=
+finish() {
+  stop_heartbeat
+  [ -z "$host_pid" ] || kill "$host_pid" 2>/dev/null
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+# check NAME COMMAND...: one test of our own.
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    note "passed: $name"
+  else
+    failed=$((failed + 1))
+    failures+=("$name")
+    note "FAILED: $name"
+  fi
+}
+
+# build NAME CMAKE-OPTION...: configures and builds build/NAME.
+build() {
+  local name=$1
+  shift
+  local generator=()
+  [ -e "build/$name/CMakeCache.txt" ] || ! command -v ninja >/dev/null || generator=(-G Ninja)
+  quietly "build/$name.log" cmake -S . -B "build/$name" ${generator[@]+"${generator[@]}"} \
+    -DE2B_WERROR=ON "$@" &&
+    quietly "build/$name.log" cmake --build "build/$name" --parallel "$jobs"
+}
+
+# ---- preparing ----
+
+bash scripts/install-deps.sh --tests || exit 1
+bash scripts/python-env.sh build/python || exit 1
+export E2B_HOST_PYTHON=$root/build/python
+
+# ---- sources ----
+
+say "sources and headers"
+
+sources() {
+  find lib include tests examples bench scripts cmake CMakeLists.txt .ci -type f \
+    \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.py' -o -name '*.js' \
+    -o -name '*.mjs' -o -name CMakeLists.txt -o -name '*.cmake.in' -o -path '.ci/*' \) \
+    -not -path '*/node_modules/*'
+}
+
+have_licence() {
+  local file bad=0
+  while read -r file; do
+    head -n 3 "$file" | grep -q "SPDX-License-Identifier: MIT" || { note "$file" && bad=1; }
+  done < <(sources)
+  return $bad
+}
+
+name_no_machine() {
+  ! sources | xargs grep -nE '(^|[^A-Za-z0-9_.])(/home/[a-tv-z]|/Users/[a-z]|/mnt/[a-z])'
+}
+
+readme_is_true() {
+  sed -n '/^```c$/,/^```$/p' README.md | sed '1d;/^```$/,$d' | diff - examples/first.c
+}
+
+header_alone() { # COMPILER STANDARD LANGUAGE
+  local header bad=0
+  for header in include/e2b/*.h; do
+    printf '#include <e2b/%s>\n' "$(basename "$header")" |
+      "$1" -x "$3" "-std=$2" -pedantic -Wall -Wextra -Werror -Iinclude -fsyntax-only - || bad=1
+  done
+  return $bad
+}
+
+formatted() { find lib include tests examples bench -name '*.[ch]' -exec clang-format --dry-run -Werror {} +; }
+
+check "every source names its licence" have_licence
+check "no source names a place on somebody's machine" name_no_machine
+check "the README's program is examples/first.c" readme_is_true
+check "each public header alone as C99" header_alone gcc c99 c
+check "each public header alone as C++11" header_alone g++ c++11 c++
+check "each public header alone as C++17" header_alone g++ c++17 c++
+if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+  check "sources are formatted" formatted
+fi
+
+# ---- the sanitizers' build and all tests in it ----
+
+say "everything under AddressSanitizer and UndefinedBehaviorSanitizer (gcc, build/asan)"
+check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc \
+  -DCMAKE_BUILD_TYPE=Debug -DE2B_SANITIZE=ON -DE2B_BUILD_TESTS=ON
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+run_ctest() {
+  local log=build/ctest.log status=0 total bad
+  ctest --test-dir build/asan --output-on-failure --no-tests=error --parallel 2 --timeout 300 2>&1 |
+    tee "$log" | grep -vE '^ +Start ' | sed 's/^/   /' || status=$?
+  bad=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed out of .*/\1/p' "$log")
+  total=$(sed -n 's/.* tests passed, .* tests failed out of \([0-9]*\).*/\1/p' "$log")
+  if [ -z "$total" ]; then
+    check "ctest" false
+    return
+  fi
+  passed=$((passed + total - bad))
+  failed=$((failed + bad))
+  [ "$bad" -eq 0 ] || failures+=("$bad of ctest's $total (build/ctest.log)")
+}
+
+run_ctest
+for example in quickstart data_science machine_learning fan_out embed; do
+  check "example $example under the sanitizers" env -u E2B_API_KEY -u E2B_API_URL \
+    bash -c 'timeout 180 "$1" >"$2" 2>&1 || { tail -n 40 "$2" | sed "s/^/   | /"; exit 1; }' - \
+    "build/asan/examples/$example" "build/$example.log"
+done
+
+# ---- other builds ----
+
+say "clang (build/clang)"
+fuzzers=OFF
+printf 'int LLVMFuzzerTestOneInput(void);\nint LLVMFuzzerTestOneInput(void) { return 0; }\n' |
+  clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && fuzzers=ON
+check "builds with clang, fuzz targets $fuzzers" build clang -DCMAKE_C_COMPILER=clang \
+  -DCMAKE_BUILD_TYPE=Debug -DE2B_BUILD_TESTS=ON -DE2B_BUILD_FUZZERS=$fuzzers
+
+say "release (gcc, build/release)"
+check "builds with gcc for release" build release -DCMAKE_C_COMPILER=gcc \
+  -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_PREFIX=$scratch/installed"
+
+# ---- the README's program against the host's program ----
+
+first_program() {
+  local host=("build/release/e2b-host" --listen 127.0.0.1:0 --api-key e2b_0123456789abcdef) url=
+  for isolation in "" --no-isolation; do
+    # shellcheck disable=SC2086
+    "${host[@]}" $isolation >"$scratch/host.log" 2>&1 &
+    host_pid=$!
+    for _ in $(seq 100); do
+      url=$(grep -m 1 -o 'http://[0-9.:]*' "$scratch/host.log") && break 2
+      kill -0 "$host_pid" 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  [ -n "$url" ] || { cat "$scratch/host.log" && return 1; }
+  local said
+  said=$(env -u E2B_DOMAIN -u E2B_DEBUG E2B_API_KEY=e2b_0123456789abcdef E2B_API_URL="$url" \
+    E2B_SANDBOX_URL="$url" timeout 60 build/release/examples/first 2>&1)
+  kill "$host_pid"
+  wait "$host_pid" 2>/dev/null
+  host_pid=
+  [ "$said" = 42 ] || { note "it said: $said" && return 1; }
+}
+check "the README's program against e2b-host" first_program
+
+# ---- the installed package ----
+
+say "the installed package"
+check "installs" quietly build/install-test.log cmake --install build/release
+
+cat >"$scratch/use.c" <<'END'
+/* SPDX-License-Identifier: MIT */
+#include <e2b/e2b.h>
+#include <stdio.h>
+#include <uv.h>
+int main(void) {
+  e2b_client_t *client = e2b_client_new(uv_default_loop(), NULL);
+  e2b_client_close(client, NULL, NULL);
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  printf("%s\n", e2b_version());
+  return uv_loop_close(uv_default_loop());
+}
+END
+cat >"$scratch/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.18)
+project(use C)
+find_package(e2b 0.1 CONFIG REQUIRED)
+foreach(kind e2b e2b_static)
+  add_executable(use_${kind} use.c)
+  target_link_libraries(use_${kind} PRIVATE e2b::${kind})
+endforeach()
+END
+version=$(sed -n 's/^#define E2B_VERSION  *"\(.*\)"/\1/p' include/e2b/base.h)
+libdir=$(dirname "$(find "$scratch/installed" -name 'libe2b.so' -print -quit)")
+
+uses_cmake_package() {
+  quietly build/package.log cmake -S "$scratch" -B "$scratch/use" \
+    "-DCMAKE_PREFIX_PATH=$scratch/installed" &&
+    quietly build/package.log cmake --build "$scratch/use" &&
+    [ "$("$scratch/use/use_$1")" = "$version" ]
+}
+uses_pkg_config() {
+  export PKG_CONFIG_PATH=$libdir/pkgconfig
+  # shellcheck disable=SC2046
+  gcc -o "$scratch/use_pc" "$scratch/use.c" $(pkg-config --cflags --libs e2b) &&
+    [ "$(LD_LIBRARY_PATH=$libdir "$scratch/use_pc")" = "$version" ]
+}
+check "find_package(e2b), shared" uses_cmake_package e2b
+check "find_package(e2b), static" uses_cmake_package e2b_static
+check "pkg-config" uses_pkg_config
+
+# ---- by request ----
+
+if [ "$tidy" = yes ]; then
+  say "clang-tidy"
+  run_tidy() {
+    cmake -S . -B build/clang -DCMAKE_EXPORT_COMPILE_COMMANDS=ON >/dev/null &&
+      find lib examples -name '*.c' -print0 |
+      xargs -0 -n 4 -P "$jobs" clang-tidy -p build/clang --quiet
+  }
+  check "clang-tidy" quietly build/tidy.log run_tidy
+fi
+
+# ---- the sum ----
+
+say "done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+for failure in ${failures[@]+"${failures[@]}"}; do note "FAILED: $failure"; done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
