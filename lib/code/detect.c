@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "code/detect_lexer.h"
+#include "code/detect_pattern.h"
 #include "e2b/code.h"
 
 /* What a program is shows within its first pages. */
@@ -9,21 +10,7 @@ enum { LOOKED_AT = 64 * 1024 };
 
 enum { PYTHON = 1, NODE = -1 };
 
-/* A pattern stands for itself, at the start of a word and up to the end of one, except for
- *   ^    the start of a statement (first only)       %.   a member's name will do (first only)
- *   $    the end of a statement                      ' '  blanks, or none
- *   %_   blanks                                      %*   anything in the line
- *   %i   a name                                      %n   a name, number or keyword
- *   %d   a name with dots                            %0   a number
- *   %u   a name with two underscores in it           %$   a name with a dollar in it
- *   %w   the rest of a word                          %[a b]  one of these words
- *   %s   a string           %t   one in triple quotes       %q   either
- *   %l   a template literal      %r   a regular expression
- *   %c   a comment of slashes    %h   one of a hash          %m   a notebook's magic
- *   %%   a percent sign
- * Patterns with %* have to be selective before it, or time is wasted.
- *
- * Each counts once. 8 and more: not to be had in the other language; 4: seldom; less: a hint. */
+/* Each counts once. 8 and more: not to be had in the other language; 4: seldom; less: a hint. */
 typedef struct e2b__pattern {
   int language;
   int weight;
@@ -76,8 +63,8 @@ static const e2b__pattern_t patterns[] = {
     {NODE, 10, "%[const let var]%_{"},
     {NODE, 10, "%[const let var]%_["},
     {NODE, 10, "function%_%i ("},
-    {NODE, 10, "function *"},
-    {NODE, 3, "function ("},
+    {NODE, 5, "function *"},
+    {NODE, 2, "function ("},
     {NODE, 10, "=>"},
     {NODE, 8, "class%_%i {"},
     {NODE, 8, "class%_%i%_extends"},
@@ -151,6 +138,8 @@ static const e2b__pattern_t patterns[] = {
     /* Names. */
     {PYTHON, 3, "%[print pprint] ("},
     {PYTHON, 1, ".print ("},
+    {PYTHON, 1, ", %i=%n"},
+    {PYTHON, 1, ", %i=%s"},
     {PYTHON, 2, "%[json sys]."},
     {PYTHON, 1, "%.%[json sys]."},
     {PYTHON, 4, "json.%[dumps loads dump load]"},
@@ -185,173 +174,65 @@ static const e2b__pattern_t patterns[] = {
 
 enum { PATTERNS = sizeof patterns / sizeof patterns[0] };
 
-/* --- matching --------------------------------------------------------------------------------- */
+/* --- weighing --------------------------------------------------------------------------------- */
 
-static const char *skip_blanks(const e2b__code_line_t *line, const char *at) {
-  const char *end = line->text + line->len;
-  while (at < end && e2b__code_is_blank(*at))
-    at++;
-  return at;
-}
+/* What is yet to be found, as chains of patterns that start with the same byte, or with a word.
+ * Numbers are one more than the pattern's; 0 ends a chain. */
+typedef struct e2b__search {
+  unsigned char first[E2B__CODE_LEADS], next[PATTERNS + 1];
+  int sum;
+} e2b__search_t;
 
-static const char *skip_word(const e2b__code_line_t *line, const char *at) {
-  const char *end = line->text + line->len;
-  while (at < end && e2b__code_is_word(*at))
-    at++;
-  return at;
-}
+_Static_assert(PATTERNS < 255, "numbers of patterns are bytes");
 
-/* After the name at `at`; NULL when there is none. Between names, operators are none. */
-static const char *skip_name(const e2b__code_line_t *line, const char *at) {
-  const char *next = skip_word(line, at);
-  if (next == at || (*at >= '0' && *at <= '9')) return NULL;
-  if (e2b__code_is_one_of("in is and or not if else for as", '\0', at, (size_t)(next - at))) {
-    return NULL;
-  }
-  return next;
-}
-
-static const char *skip_dotted(const e2b__code_line_t *line, const char *at) {
-  const char *end = line->text + line->len, *next = skip_name(line, at);
-  while (next != NULL && next < end && *next == '.')
-    next = skip_name(line, next + 1);
-  return next;
-}
-
-static const char *skip_number(const e2b__code_line_t *line, const char *at) {
-  const char *end = line->text + line->len, *start = at;
-  while (at < end && *at >= '0' && *at <= '9')
-    at++;
-  return at > start ? at : NULL;
-}
-
-static const char *skip_word_with(const e2b__code_line_t *line, const char *at, const char *part) {
-  const char *next = skip_word(line, at);
-  size_t n = strlen(part);
-  for (const char *p = at; (size_t)(next - p) >= n; p++) {
-    if (memcmp(p, part, n) == 0) return next;
-  }
-  return NULL;
-}
-
-static const char *skip_one_of(const e2b__code_line_t *line, const char *at, const char *list) {
-  const char *next = skip_word(line, at);
-  return e2b__code_is_one_of(list, ']', at, (size_t)(next - at)) ? next : NULL;
-}
-
-static char placeholder_of(char class) {
-  switch (class) {
-  case 's': return E2B__CODE_STRING;
-  case 't': return E2B__CODE_TRIPLE;
-  case 'l': return E2B__CODE_TEMPLATE;
-  case 'r': return E2B__CODE_REGEX;
-  case 'm': return E2B__CODE_MAGIC;
-  case 'c': return E2B__CODE_SLASH_COMMENT;
-  case 'h': return E2B__CODE_HASH_COMMENT;
-  default: return class; /* a percent sign */
+static void start_search(e2b__search_t *search) {
+  memset(search, 0, sizeof *search);
+  for (size_t i = PATTERNS; i > 0; i--) {
+    unsigned char *first = &search->first[e2b__code_pattern_lead(patterns[i - 1].text)];
+    search->next[i] = *first;
+    *first = (unsigned char)i;
   }
 }
 
-/* After what the class at `class`, the byte that follows the %, stands for; NULL when `at` has
- * something else. */
-static const char *match_class(const e2b__code_line_t *line, const char *at, const char *class) {
-  const char *next;
-  switch (*class) {
-  case '_': next = skip_blanks(line, at); return next > at ? next : NULL;
-  case 'i': return skip_name(line, at);
-  case 'n': next = skip_word(line, at); return next > at ? next : NULL;
-  case 'd': return skip_dotted(line, at);
-  case '0': return skip_number(line, at);
-  case 'u': return skip_word_with(line, at, "__");
-  case '$': return skip_word_with(line, at, "$");
-  case 'w': return skip_word(line, at);
-  case '[': return skip_one_of(line, at, class + 1);
-  }
-  if (at == line->text + line->len) return NULL;
-  if (*class == 'q') return *at == E2B__CODE_STRING || *at == E2B__CODE_TRIPLE ? at + 1 : NULL;
-  return *at == placeholder_of(*class) ? at + 1 : NULL;
-}
-
-static bool ends_statement(const e2b__code_line_t *line, const char *at) {
-  at = skip_blanks(line, at);
-  return at < line->text + line->len ? *at == ';' : line->ends;
-}
-
-static bool matches(const e2b__code_line_t *line, const char *at, const char *pattern);
-
-static bool matches_later(const e2b__code_line_t *line, const char *at, const char *pattern) {
-  const char *end = line->text + line->len;
-  for (; at < end; at++) {
-    bool inside = at > line->text && e2b__code_is_word(at[-1]) && e2b__code_is_word(*pattern);
-    if (!inside && matches(line, at, pattern)) return true;
-  }
-  return matches(line, at, pattern);
-}
-
-static bool matches(const e2b__code_line_t *line, const char *at, const char *pattern) {
-  const char *end = line->text + line->len;
-  for (; *pattern != '\0'; pattern++) {
-    if (*pattern == '%') {
-      if (*++pattern == '*') return matches_later(line, at, pattern + 1);
-      at = match_class(line, at, pattern);
-      if (at == NULL) return false;
-      if (*pattern == '[') pattern = strchr(pattern, ']');
-    } else if (*pattern == ' ') {
-      at = skip_blanks(line, at);
-    } else if (*pattern == '$') {
-      return ends_statement(line, at);
+static void search_chain(e2b__search_t *search, size_t lead, const e2b__code_line_t *line,
+                         const char *at, bool fresh) {
+  unsigned char *link = &search->first[lead];
+  while (*link != 0) {
+    const e2b__pattern_t *pattern = &patterns[*link - 1];
+    if (e2b__code_pattern_is_at(line, at, fresh, pattern->text)) {
+      search->sum += pattern->language * pattern->weight;
+      *link = search->next[*link]; /* each counts once */
     } else {
-      if (at == end || *at++ != *pattern) return false;
-      bool word_goes_on = e2b__code_is_word(pattern[1]) && pattern[1] != '$';
-      if (!word_goes_on && strncmp(pattern + 1, "%w", 2) != 0 && e2b__code_is_word(*pattern) &&
-          at < end && e2b__code_is_word(*at)) {
-        return false;
-      }
+      link = &search->next[*link];
     }
   }
-  return true;
 }
 
-/* Whether `pattern` is at `at`, where something starts; a statement, when `fresh`. */
-static bool matches_at(const e2b__code_line_t *line, const char *at, bool fresh,
-                       const char *pattern) {
-  bool member = at > line->text && at[-1] == '.';
-  if (*pattern == '^') {
-    if (!fresh) return false;
-    pattern++;
-  } else if (pattern[0] == '%' && pattern[1] == '.') {
-    pattern += 2;
-    member = false;
-  }
-  if (*pattern != '%' && *pattern != *at) return false;
-  return !(member && e2b__code_is_word(*at)) && matches(line, at, pattern);
-}
-
-static int weigh_line(const e2b__code_line_t *line, bool *found) {
+static void search_line(e2b__search_t *search, const e2b__code_line_t *line) {
   const char *end = line->text + line->len;
-  bool fresh = line->starts;
-  int sum = 0;
+  bool fresh = line->starts, inside = false;
   for (const char *at = line->text; at < end; at++) {
-    if (*at == ' ') continue;
-    if (at > line->text && e2b__code_is_word(at[-1]) && e2b__code_is_word(*at)) continue;
-    for (size_t i = 0; i < PATTERNS; i++) {
-      if (found[i] || !matches_at(line, at, fresh, patterns[i].text)) continue;
-      found[i] = true;
-      sum += patterns[i].language * patterns[i].weight;
+    bool word = e2b__code_is_word(*at);
+    if (*at == ' ' || (word && inside)) {
+      inside = word;
+      continue;
     }
+    inside = word;
+    if ((unsigned char)*at < E2B__CODE_LEAD_WORD)
+      search_chain(search, (size_t)*at, line, at, fresh);
+    if (word) search_chain(search, E2B__CODE_LEAD_WORD, line, at, fresh);
     if (!e2b__code_is_blank(*at)) fresh = strchr(";{}:", *at) != NULL;
   }
-  return sum;
 }
 
 e2b_runtime_t e2b_detect_runtime(const char *code, size_t len) {
-  bool found[PATTERNS] = {false};
   e2b__code_lexer_t lexer;
   e2b__code_line_t line;
-  int sum = 0;
+  e2b__search_t search;
   if (code == NULL) return E2B_RUNTIME_NODE;
+  start_search(&search);
   e2b__code_lexer_init(&lexer, code, len < LOOKED_AT ? len : LOOKED_AT);
   while (e2b__code_lexer_next(&lexer, &line))
-    sum += weigh_line(&line, found);
-  return sum > 0 ? E2B_RUNTIME_PYTHON : E2B_RUNTIME_NODE;
+    search_line(&search, &line);
+  return search.sum > 0 ? E2B_RUNTIME_PYTHON : E2B_RUNTIME_NODE;
 }
