@@ -61,17 +61,19 @@ static void on_delay(void *ctx) {
 static bool try_again(e2b__call_t *call, const e2b__http_result_t *result) {
   const e2b__call_request_t *request = &call->request;
   if (!request->safe || call->attempts > request->max_retries) return false;
-  const e2b__retry_facts_t facts = {
-      result->code,
-      result->maybe_received,
-      result->clock == E2B_CLOCK_CONNECT,
-      result->status,
-      request->final_status,
-      result->code == 0 ? e2b__exchange_header(call->exchange, "should-retry") : NULL};
+  const bool answered = result->code == 0;
+  const uint64_t asked = answered ? e2b__exchange_retry_after_ms(call->exchange) : 0;
+  const e2b__retry_facts_t facts = {result->code,
+                                    result->maybe_received,
+                                    result->clock == E2B_CLOCK_CONNECT,
+                                    result->status,
+                                    request->final_status,
+                                    answered ? e2b__exchange_header(call->exchange, "should-retry")
+                                             : NULL,
+                                    asked};
   if (!e2b__retry_wanted(&facts)) return false;
   uint32_t random = 0;
   uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
-  const uint64_t asked = result->code == 0 ? e2b__exchange_retry_after_ms(call->exchange) : 0;
   const uint64_t ms = e2b__retry_delay_ms(call->attempts, asked, random);
   const uint64_t deadline = request->http.deadline_ms;
   if (deadline != 0 && uv_now(call->http->loop) + ms >= deadline) return false;

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { IDLE_EXCHANGES = 256 };
+enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400 };
 
 /* --- clocks --------------------------------------------------------------------------------- */
 
@@ -410,6 +410,8 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
     result.code = exchange->refusal;
   } else if (rc != CURLE_OK) {
     if (result.code == E2B_ETIMEDOUT) result.clock = E2B_CLOCK_CONNECT;
+    /* curl has tried a dead connection first, and then another. */
+    if (result.code == E2B_ECONNECT && exchange->connected) result.code = E2B_ECONNLOST;
     result.why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(rc);
   }
   e2b__exchange_finish(exchange, &result);
@@ -495,5 +497,6 @@ const char *e2b__exchange_header(e2b__exchange_t *exchange, const char *name) {
 uint64_t e2b__exchange_retry_after_ms(e2b__exchange_t *exchange) {
   curl_off_t seconds = 0;
   curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &seconds);
+  if (seconds > LONGEST_RETRY_AFTER_S) seconds = LONGEST_RETRY_AFTER_S;
   return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }

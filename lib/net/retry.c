@@ -17,6 +17,8 @@ bool e2b__retry_wanted(const e2b__retry_facts_t *facts) {
   case E2B_ETIMEDOUT: return facts->connect_clock;
   default: return false;
   }
+  /* Not so late, and never sooner than asked: the caller is told when. */
+  if (facts->retry_after_ms > LONGEST_ASKED_MS) return false;
   if (facts->should_retry != NULL) {
     if (strcasecmp(facts->should_retry, "true") == 0) return true;
     if (strcasecmp(facts->should_retry, "false") == 0) return false;
@@ -26,9 +28,7 @@ bool e2b__retry_wanted(const e2b__retry_facts_t *facts) {
 }
 
 uint64_t e2b__retry_delay_ms(unsigned attempt, uint64_t retry_after_ms, uint32_t random) {
-  if (retry_after_ms > 0) {
-    return retry_after_ms < LONGEST_ASKED_MS ? retry_after_ms : LONGEST_ASKED_MS;
-  }
+  if (retry_after_ms > 0) return retry_after_ms;
   uint64_t ms = FIRST_MS;
   for (unsigned i = 1; i < attempt && ms < LONGEST_MS; i++) {
     ms *= 2;

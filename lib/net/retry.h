@@ -14,6 +14,7 @@ typedef struct e2b__retry_facts {
   int status;               /* of the answer */
   int final_status;         /* a status that is an answer, not a mishap; 0 for none */
   const char *should_retry; /* the header, or NULL */
+  uint64_t retry_after_ms;  /* what the server asked for; 0 when it did not */
 } e2b__retry_facts_t;
 
 /* Is it worth another try? Asked for safe requests only. */

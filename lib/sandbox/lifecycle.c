@@ -31,6 +31,7 @@ static void on_sandbox(e2b__operation_t *op, const e2b__call_result_t *result) {
                                       "the answer describes no sandbox: %s", e2b_code_text(rc));
   error.http_status = result->status;
   error.maybe_applied = 1;
+  error.attempts = result->attempts;
   e2b__future_fail(op->future, &error);
 }
 
