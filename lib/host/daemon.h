@@ -16,6 +16,11 @@ void e2b__host_download(e2b__host_request_t *request);
 extern const e2b__host_handler_t e2b__host_upload_handler;
 /* The acting user of /files: by Basic header and `username`. False: answered. */
 bool e2b__host_transfer_user(e2b__host_request_t *request, bool *as_root);
+/* Whether the query can be understood. False: answered. */
+bool e2b__host_transfer_query(e2b__host_request_t *request);
+/* Whether the query is signed with this sandbox's token; its time is not looked at. */
+bool e2b__host_transfer_signed(const e2b__host_request_t *request,
+                               const e2b__host_sandbox_t *sandbox, const char *operation);
 /* Whether header or signature allow this. False: answered. */
 bool e2b__host_transfer_allowed(e2b__host_request_t *request, const char *operation);
 

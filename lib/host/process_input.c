@@ -31,12 +31,14 @@ typedef struct input_stream {
 } input_stream_t;
 
 static void describe(char *text, size_t size, bool pty, int pid, int status) {
+  char why[80];
   if (status == UV_EPIPE || status == UV_ECANCELED || status == UV_EIO)
     snprintf(text, size, "error writing to %s: error writing to %s of process '%d': %s",
              pty ? "tty" : "stdin", pty ? "tty" : "stdin", pid,
              pty ? "input/output error" : "write |1: broken pipe");
   else
-    snprintf(text, size, "error writing to %s: %s", pty ? "tty" : "stdin", uv_strerror(status));
+    snprintf(text, size, "error writing to %s: %s", pty ? "tty" : "stdin",
+             uv_strerror_r(status, why, sizeof why));
 }
 
 /* Checks that the process takes this input; answers why not. */
@@ -101,11 +103,12 @@ static void on_sent(e2b__host_write_t *write, int status) {
   if (call != NULL) {
     char text[200];
     call->state = NULL;
-    describe(text, sizeof text, piece->pty, piece->pid, status);
-    if (status == 0)
+    if (status == 0) {
       e2b__host_call_reply(call, &e2b__empty, &nothing);
-    else
+    } else {
+      describe(text, sizeof text, piece->pty, piece->pid, status);
       e2b__host_call_fail(call, E2B__CODE_INTERNAL, "%s", text);
+    }
   }
   close_if_drained(write->channel);
   e2b__free(piece);

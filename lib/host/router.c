@@ -127,10 +127,42 @@ static void no_ports(e2b__host_request_t *request) {
   answer_edge(request, 501, message, request->port);
 }
 
+static void bad_signature(e2b__host_request_t *request) {
+  e2b__host_answer_error(request, 401, "invalid signature");
+}
+
+static void enter(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox) {
+  request->sandbox = sandbox;
+  e2b__list_append(&sandbox->requests, &request->sandbox_node);
+}
+
+/* A signed file URL below an override of the sandboxes' base names no sandbox; the signature does.
+ * Whether it has expired is that sandbox's to say. */
+static bool route_signed(e2b__host_request_t *request) {
+  e2b__list_t *all = &request->host->sandboxes;
+  const char *operation = strcmp(request->method, "GET") == 0 ? "read" : "write";
+  if (strcmp(request->path, "/files") != 0 || e2b__host_query(request, "signature") == NULL)
+    return false;
+  for (e2b__list_t *node = all->next; node != all; node = node->next) {
+    e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
+    if (sandbox->state != E2B__SANDBOX_RUNNING ||
+        !e2b__host_transfer_signed(request, sandbox, operation))
+      continue;
+    request->port = E2B__HOST_ENVD_PORT;
+    enter(request, sandbox);
+    e2b__host_daemon_route(request);
+    return true;
+  }
+  e2b__host_answer_with(request, bad_signature);
+  return true;
+}
+
 void e2b__host_route(e2b__host_request_t *request) {
   target_t target = {"", 0};
   switch (find_target(request, &target)) {
-  case TARGET_CONTROL: e2b__host_control_route(request); return;
+  case TARGET_CONTROL:
+    if (!route_signed(request)) e2b__host_control_route(request);
+    return;
   case TARGET_MISSING_HEADER: e2b__host_answer_with(request, missing_header); return;
   case TARGET_BAD_ID: e2b__host_answer_with(request, bad_id); return;
   case TARGET_BAD_PORT: e2b__host_answer_with(request, bad_port); return;
@@ -142,8 +174,7 @@ void e2b__host_route(e2b__host_request_t *request) {
     e2b__host_answer_with(request, no_sandbox);
     return;
   }
-  request->sandbox = sandbox;
-  e2b__list_append(&sandbox->requests, &request->sandbox_node);
+  enter(request, sandbox);
   if (target.port == E2B__HOST_ENVD_PORT)
     e2b__host_daemon_route(request);
   else

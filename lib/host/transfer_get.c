@@ -8,8 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "host/daemon.h"
 #include "host/paths.h"
+#include "host/signature.h"
 #include "proto/url.h"
 
 /* GET /files, and what both directions check first. */
@@ -27,19 +29,58 @@ bool e2b__host_transfer_user(e2b__host_request_t *request, bool *as_root) {
   return false;
 }
 
+static const char *query_or_empty(const e2b__host_request_t *request, const char *name) {
+  const char *value = e2b__host_query(request, name);
+  return value != NULL ? value : "";
+}
+
+bool e2b__host_transfer_signed(const e2b__host_request_t *request,
+                               const e2b__host_sandbox_t *sandbox, const char *operation) {
+  char expected[E2B__SIGNATURE_SIZE];
+  const char *expiration = e2b__host_query(request, "signature_expiration");
+  if (sandbox->access_token[0] == '\0') return false;
+  return e2b__host_signature(query_or_empty(request, "path"), operation,
+                             query_or_empty(request, "username"), sandbox->access_token, expiration,
+                             expected) == 0 &&
+         e2b__host_secret_equal(query_or_empty(request, "signature"), expected);
+}
+
+/* The last second that it names is still good. */
+static bool expired(const char *expiration) {
+  return expiration != NULL && strtoll(expiration, NULL, 10) < e2b__wall_ms() / 1000;
+}
+
 bool e2b__host_transfer_allowed(e2b__host_request_t *request, const char *operation) {
   const char *expected = request->sandbox->access_token;
   const char *token = e2b__host_header(request, "X-Access-Token");
-  (void)operation;
   if (expected[0] == '\0') return true;
   if (token != NULL) {
     if (e2b__host_secret_equal(token, expected)) return true;
     e2b__host_answer_error(request, 401, "access token present in header but does not match");
   } else if (e2b__host_query(request, "signature") == NULL) {
     e2b__host_answer_error(request, 401, "missing signature query parameter");
+  } else if (!e2b__host_transfer_signed(request, request->sandbox, operation)) {
+    e2b__host_answer_error(request, 401, "invalid signature");
+  } else if (expired(e2b__host_query(request, "signature_expiration"))) {
+    e2b__host_answer_error(request, 401, "signature is already expired");
   } else {
-    e2b__host_answer_error(request, 501, "this host does not know signed file URLs yet");
+    return true;
   }
+  return false;
+}
+
+/* A number, or nothing. False: answered. */
+bool e2b__host_transfer_query(e2b__host_request_t *request) {
+  const char *text = e2b__host_query(request, "signature_expiration");
+  char message[300], *end;
+  if (text == NULL) return true;
+  (void)strtoll(text, &end, 10);
+  if (*text != '\0' && *end == '\0') return true;
+  snprintf(message, sizeof message,
+           "Invalid format for parameter signature_expiration: error binding string parameter: "
+           "strconv.ParseInt: parsing \"%.100s\": invalid syntax\n",
+           text);
+  e2b__host_answer_plain(request, 400, message);
   return false;
 }
 
@@ -215,7 +256,8 @@ void e2b__host_download(e2b__host_request_t *request) {
   struct stat st;
   bool as_root;
 
-  if (!e2b__host_transfer_allowed(request, "read") || !e2b__host_transfer_user(request, &as_root))
+  if (!e2b__host_transfer_query(request) || !e2b__host_transfer_allowed(request, "read") ||
+      !e2b__host_transfer_user(request, &as_root))
     return;
   char *path = e2b__host_path_expand(request->sandbox, &request->arena,
                                      e2b__str(given != NULL ? given : ""), as_root, &why);

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "host/daemon.h"
 #include "host/entry.h"
@@ -31,6 +32,8 @@ typedef struct upload {
   bool raw;         /* octet-stream; else multipart */
   const char *path; /* of the query; NULL when absent */
   struct MHD_PostProcessor *processor;
+  z_stream *inflater; /* of a body that is compressed */
+  bool inflated;      /* its end was seen */
   int fd;             /* of the file that is being written, or -1 */
   const char *target; /* its path */
   uint64_t written;
@@ -261,9 +264,19 @@ static void choose_form(upload_t *upload) {
   const char *type = e2b__host_header(request, "Content-Type");
   const char *encoding = e2b__host_header(request, "Content-Encoding");
   if (type == NULL) type = "";
+  if (encoding != NULL && strcasecmp(encoding, "gzip") == 0) {
+    upload->inflater = e2b__arena_calloc(&request->arena, 1, sizeof *upload->inflater);
+    /* 16 more than the window's size: gzip's header, no other. */
+    if (upload->inflater == NULL || inflateInit2(upload->inflater, 16 + MAX_WBITS) != Z_OK) {
+      upload->inflater = NULL;
+      fail(upload, 500, "out of memory");
+      return;
+    }
+    encoding = NULL;
+  }
   if (encoding != NULL && *encoding != '\0' && strcasecmp(encoding, "identity") != 0) {
     fail(upload, 400,
-         "error decompressing request body: unsupported Content-Encoding: %s, supported: []",
+         "error decompressing request body: unsupported Content-Encoding: %s, supported: [gzip]",
          encoding);
   } else if (strncasecmp(type, "multipart/", 10) == 0) {
     upload->processor = MHD_create_post_processor(request->connection, 65536, on_part, upload);
@@ -294,7 +307,7 @@ static upload_t *begin(e2b__host_request_t *request) {
   upload->last = &upload->first;
   upload->path = e2b__host_query(request, "path");
   /* These answer themselves; the body is taken and dropped all the same. */
-  if (!e2b__host_transfer_allowed(request, "write") ||
+  if (!e2b__host_transfer_query(request) || !e2b__host_transfer_allowed(request, "write") ||
       !e2b__host_transfer_user(request, &upload->as_root)) {
     upload->status = 401;
     return upload;
@@ -304,13 +317,47 @@ static upload_t *begin(e2b__host_request_t *request) {
   return upload;
 }
 
-static void on_body(e2b__host_request_t *request, const char *data, size_t len) {
-  upload_t *upload = begin(request);
-  if (upload == NULL || upload->status != 0) return;
+/* The body as it was before compression. */
+static void take_plain(upload_t *upload, const char *data, size_t len) {
+  if (upload->status != 0) return;
   if (upload->raw)
     write_file(upload, data, len);
   else if (MHD_post_process(upload->processor, data, len) != MHD_YES)
     fail(upload, 500, "error reading form: multipart: malformed body");
+}
+
+static void take_compressed(upload_t *upload, const char *data, size_t len) {
+  static char room[65536];
+  z_stream *z = upload->inflater;
+  z->next_in = (Bytef *)(uintptr_t)data;
+  z->avail_in = (uInt)len;
+  do {
+    z->next_out = (Bytef *)room;
+    z->avail_out = sizeof room;
+    int rc = inflate(z, Z_NO_FLUSH);
+    if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR) {
+      if (z->total_out == 0)
+        fail(
+            upload, 400,
+            "error decompressing request body: failed to create gzip reader: gzip: invalid header");
+      else
+        fail(upload, 500, "error writing file: gzip: invalid data");
+      return;
+    }
+    take_plain(upload, room, sizeof room - z->avail_out);
+    upload->inflated = rc == Z_STREAM_END;
+    /* Members may follow one another. */
+    if (upload->inflated && z->avail_in > 0) inflateReset(z);
+  } while (upload->status == 0 && (z->avail_in > 0 || z->avail_out == 0));
+}
+
+static void on_body(e2b__host_request_t *request, const char *data, size_t len) {
+  upload_t *upload = begin(request);
+  if (upload == NULL || upload->status != 0) return;
+  if (upload->inflater != NULL)
+    take_compressed(upload, data, len);
+  else
+    take_plain(upload, data, len);
 }
 
 static void answer_stored(upload_t *upload) {
@@ -348,6 +395,13 @@ static void on_finish(e2b__host_request_t *request) {
     e2b__host_answer(request, 500, NULL);
     return;
   }
+  if (upload->inflater != NULL && !upload->inflated) {
+    if (upload->inflater->total_out == 0)
+      fail(upload, 400, "error decompressing request body: failed to create gzip reader: %s",
+           upload->inflater->total_in == 0 ? "EOF" : "unexpected EOF");
+    else
+      fail(upload, 500, "error writing file: unexpected EOF");
+  }
   if (upload->processor != NULL) {
     /* Its last part ends here. */
     if (MHD_destroy_post_processor(upload->processor) != MHD_YES && upload->fd >= 0)
@@ -366,6 +420,7 @@ static void on_gone(e2b__host_request_t *request) {
   upload_t *upload = request->state;
   if (upload == NULL) return;
   if (upload->processor != NULL) MHD_destroy_post_processor(upload->processor);
+  if (upload->inflater != NULL) inflateEnd(upload->inflater);
   if (upload->fd >= 0) close(upload->fd);
 }
 
