@@ -23,9 +23,10 @@ static int start_host(demo_t *demo) {
   options.python_dir = python_dir();
   int rc = e2b_host_start(demo->loop, &options, &demo->host, why, sizeof why);
   if (rc == E2B_ESYSTEM) {
-    fprintf(stderr,
-            "note: no isolation on this machine, so the demo runs its own code without it (%s)\n",
-            why);
+    why[strcspn(why, "\n")] = '\0';
+    char *end = strstr(why, ". "); /* what follows is advice */
+    if (end != NULL) *end = '\0';
+    fprintf(stderr, "note: %s; the demo goes on without, as it runs its own code only\n", why);
     options.no_isolation = demo->unisolated = 1;
     rc = e2b_host_start(demo->loop, &options, &demo->host, why, sizeof why);
   }
