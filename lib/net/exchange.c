@@ -16,6 +16,13 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
     due = request->deadline_ms;
     *clock = request->deadline_clock;
   }
+  if (exchange->state == E2B__EXCHANGE_RESOLVING) {
+    /* curl's clock of connecting has not begun yet. */
+    const uint64_t latest = exchange->activity_ms + exchange->http->options.connect_timeout_ms;
+    if (latest >= due) return due;
+    *clock = E2B_CLOCK_CONNECT;
+    return latest;
+  }
   if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
   uint64_t other = UINT64_MAX;
   e2b_clock_t other_clock = E2B_CLOCK_NONE;
@@ -63,6 +70,12 @@ static void on_clock(uv_timer_t *timer) {
 
 static void touch(e2b__exchange_t *exchange) {
   exchange->activity_ms = uv_now(exchange->http->loop);
+}
+
+void e2b__exchange_resolving(e2b__exchange_t *exchange) {
+  exchange->state = E2B__EXCHANGE_RESOLVING;
+  touch(exchange);
+  arm(exchange);
 }
 
 /* --- curl's callbacks ------------------------------------------------------------------------ */

@@ -91,6 +91,8 @@ int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
 int e2b__http_socket_close(void *ctx, curl_socket_t fd);
 
 /* exchange.c */
+/* It waits for a name now, and that is part of connecting. */
+void e2b__exchange_resolving(e2b__exchange_t *exchange);
 /* Puts it into the multi. */
 void e2b__exchange_run(e2b__exchange_t *exchange);
 /* The end, with on_done. Not inside curl. */

@@ -218,7 +218,7 @@ static void resolve_and_run(e2b__exchange_t *exchange) {
     e2b__exchange_run(exchange);
     return;
   }
-  exchange->state = E2B__EXCHANGE_RESOLVING;
+  e2b__exchange_resolving(exchange);
   e2b__list_append(&origin->resolving, &exchange->line);
   if (origin->lookup != NULL) return;
   origin->lookup = e2b__lookup_start(http->loop, origin->dial_host, on_addresses, origin);
