@@ -29,10 +29,8 @@ for example in "${examples[@]}"; do about "$example" >/dev/null; done
 bash scripts/install-deps.sh
 
 say "building into build/"
-generator=()
-[ -e build/CMakeCache.txt ] || ! command -v ninja >/dev/null || generator=(-G Ninja)
-quietly build/build.log cmake -S . -B build ${generator[@]+"${generator[@]}"} \
-  -DE2B_BUILD_EXAMPLES=ON -DE2B_BUILD_HOST=ON || die "configuring failed"
+choose_generator
+quietly build/build.log cmake -S . -B build -DE2B_BUILD_EXAMPLES=ON -DE2B_BUILD_HOST=ON || die "configuring failed"
 quietly build/build.log cmake --build build --parallel "$(nproc)" || die "building failed"
 note "built"
 

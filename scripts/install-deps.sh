@@ -52,6 +52,7 @@ look() {
   need "libcurl4-openssl-dev" "libcurl 7.88 or later (headers)" library "libcurl >= 7.88"
   need "libcjson-dev" "cJSON (headers)" library libcjson
   need "libmicrohttpd-dev" "libmicrohttpd (headers)" library libmicrohttpd
+  need "zlib1g-dev" "zlib (headers)" library zlib
   need "libwslay-dev" "wslay (headers)" header wslay/wslay.h
   need "libmbedtls-dev" "mbedTLS (headers)" header mbedtls/ssl.h
   need "bubblewrap" "bubblewrap (bwrap)" tool bwrap

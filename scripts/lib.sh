@@ -38,6 +38,11 @@ trap stop_heartbeat EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# For build directories that are made from now on; those that exist keep theirs.
+choose_generator() {
+  if command -v ninja >/dev/null; then export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}; fi
+}
+
 has_apt() { [ -e /etc/debian_version ] && command -v apt-get >/dev/null; }
 
 as_root() {
