@@ -56,6 +56,9 @@ bool scene_turn(uint64_t ms, const bool *flag) {
 }
 
 e2b_future_t *scene_keep(e2b_future_t *future) {
+  for (size_t i = futures.count; i > 0; i--) {
+    if (futures.items[i - 1] == future) return future;
+  }
   return future != NULL ? keep(&futures, future) : NULL;
 }
 
