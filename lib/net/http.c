@@ -15,6 +15,7 @@ typedef struct e2b__poll {
   uv_poll_t handle;
   e2b__http_t *http;
   curl_socket_t fd;
+  int events;  /* what curl wants */
   bool parked; /* curl wants nothing of it; an event then only means that the peer hung up */
 } poll_ctx;
 
@@ -92,7 +93,12 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     return;
   }
   int flags = 0;
-  if (status < 0) flags |= CURL_CSELECT_ERR;
+  if (status < 0) {
+    /* libuv has stopped watching. What came before the reset is still there to be read; curl finds
+     * the error behind it. */
+    flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
+    if (uv_poll_start(handle, poll->events, on_poll) != 0) flags = CURL_CSELECT_ERR;
+  }
   if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
   socket_action(poll->http, poll->fd, flags);
@@ -142,6 +148,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
   poll->parked = false;
+  poll->events = events;
   if (events == 0) return uv_poll_stop(&poll->handle);
   return uv_poll_start(&poll->handle, events, on_poll) == 0 ? 0 : -1;
 }

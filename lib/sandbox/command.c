@@ -281,6 +281,7 @@ static void flush_tails(e2b_command_t *command) {
 /* --- events ----------------------------------------------------------------------------------- */
 
 static int on_start(e2b_command_t *command, const e2b__process_start_event_t *start) {
+  if (command->pid != 0) return 0; /* it has started once */
   command->pid = start->pid;
   command->execution.pid = start->pid;
   if (command->state == E2B__COMMAND_DOOMED) {
@@ -313,7 +314,7 @@ static int on_exit_event(e2b_command_t *command, const e2b__process_end_event_t 
 
 static int on_event(e2b_command_t *command, const e2b__process_event_t *event) {
   if (event->start != NULL) return on_start(command, event->start);
-  if (command->pid == 0 && event->keepalive == NULL) return E2B_EPROTOCOL;
+  if (command->pid == 0 && (event->data != NULL || event->end != NULL)) return E2B_EPROTOCOL;
   if (event->data != NULL && command->state == E2B__COMMAND_RUNNING) {
     const e2b__process_data_event_t *data = event->data;
     if (data->stdout_data.ptr != NULL) {
@@ -326,7 +327,9 @@ static int on_event(e2b_command_t *command, const e2b__process_event_t *event) {
       return on_output(command, &command->outputs[0], data->pty_data);
     }
   }
-  if (event->end != NULL) return on_exit_event(command, event->end);
+  if (event->end != NULL && command->state == E2B__COMMAND_RUNNING) {
+    return on_exit_event(command, event->end);
+  }
   return 0; /* a keep-alive, or something newer than this library */
 }
 

@@ -30,6 +30,7 @@ struct e2b__stream {
   bool paused;
   bool over; /* the exchange ended while paused: its result waits */
   bool checked_head;
+  bool said_all; /* the owner has what it wants: how it ends is of no interest */
   int result_code;
   e2b__exchange_t *exchange;
   e2b__probe_t *probe;
@@ -180,7 +181,7 @@ static void finish_broken(e2b__stream_t *stream, const e2b__http_result_t *resul
   call.attempts = 1;
   e2b_error_t error = e2b__transport_error(&stream->arena, stream->url, &call);
   set_error(stream, &error);
-  if (error.code == E2B_ECONNLOST) {
+  if (error.code == E2B_ECONNLOST && !stream->said_all) {
     stream->phase = PROBING;
     stream->probe = e2b__probe_start(stream->sandbox, on_probed, stream);
     if (stream->probe != NULL) return;
@@ -256,6 +257,7 @@ void e2b__stream_resume(e2b__stream_t *stream) {
 }
 
 void e2b__stream_expect_end(e2b__stream_t *stream) {
+  stream->said_all = true;
   if (stream->exchange != NULL) e2b__exchange_hurry(stream->exchange, AFTER_END_MS);
 }
 
