@@ -12,6 +12,7 @@
 #include "host/isolation.h"
 #include "host/paths.h"
 #include "host/tree.h"
+#include "host/watch_service.h"
 
 /* filesystem.Filesystem: everything about files but their content. */
 
@@ -274,24 +275,19 @@ static void remove_call(e2b__host_call_t *call, const void *message) {
                         e2b__host_error_text(-rc));
 }
 
-static void missing_call(e2b__host_call_t *call, const void *message) {
-  (void)message;
-  e2b__host_call_fail(call, E2B__CODE_UNIMPLEMENTED, "this host does not watch directories yet: %s",
-                      call->method->path + 1);
-}
-
 const e2b__host_method_t e2b__host_filesystem_methods[] = {
     {"/filesystem.Filesystem/Stat", E2B__CALL_UNARY, &e2b__path_request, stat_call, NULL},
     {"/filesystem.Filesystem/ListDir", E2B__CALL_UNARY, &e2b__list_dir_request, list_call, NULL},
     {"/filesystem.Filesystem/MakeDir", E2B__CALL_UNARY, &e2b__path_request, make_dir_call, NULL},
     {"/filesystem.Filesystem/Move", E2B__CALL_UNARY, &e2b__move_request, move_call, NULL},
     {"/filesystem.Filesystem/Remove", E2B__CALL_UNARY, &e2b__path_request, remove_call, NULL},
-    {"/filesystem.Filesystem/WatchDir", E2B__CALL_SERVER_STREAM, &e2b__watch_request, missing_call,
-     NULL},
-    {"/filesystem.Filesystem/CreateWatcher", E2B__CALL_UNARY, &e2b__watch_request, missing_call,
-     NULL},
-    {"/filesystem.Filesystem/GetWatcherEvents", E2B__CALL_UNARY, &e2b__watcher_id, missing_call,
-     NULL},
-    {"/filesystem.Filesystem/RemoveWatcher", E2B__CALL_UNARY, &e2b__watcher_id, missing_call, NULL},
+    {"/filesystem.Filesystem/WatchDir", E2B__CALL_SERVER_STREAM, &e2b__watch_request,
+     e2b__host_watch_dir_call, NULL},
+    {"/filesystem.Filesystem/CreateWatcher", E2B__CALL_UNARY, &e2b__watch_request,
+     e2b__host_create_watcher_call, NULL},
+    {"/filesystem.Filesystem/GetWatcherEvents", E2B__CALL_UNARY, &e2b__watcher_id,
+     e2b__host_watcher_events_call, NULL},
+    {"/filesystem.Filesystem/RemoveWatcher", E2B__CALL_UNARY, &e2b__watcher_id,
+     e2b__host_remove_watcher_call, NULL},
     {NULL, E2B__CALL_UNARY, NULL, NULL, NULL},
 };

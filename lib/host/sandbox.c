@@ -12,6 +12,8 @@
 #include "host/process.h"
 #include "host/request.h"
 #include "host/tree.h"
+#include "host/watch_service.h"
+#include "host/watcher.h"
 
 enum { START_LIMIT_MS = 10000, END_LIMIT_MS = 2000 };
 
@@ -99,6 +101,8 @@ void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
     e2b__host_request_reset(request);
   }
   e2b__host_processes_free(sandbox);
+  e2b__host_polled_watchers_free(sandbox);
+  e2b__host_watchers_free(sandbox);
   if (!started) tell_ready(sandbox, false);
   if (sandbox->link == NULL) {
     e2b__host_sandbox_ended(sandbox);
@@ -165,6 +169,8 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   e2b__list_init(&sandbox->node);
   e2b__list_init(&sandbox->requests);
   e2b__list_init(&sandbox->processes);
+  e2b__list_init(&sandbox->watchers);
+  e2b__list_init(&sandbox->polled_watchers);
   if (name_it(sandbox, spec) != 0) {
     e2b__free(sandbox);
     return NULL;

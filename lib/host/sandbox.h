@@ -52,6 +52,8 @@ typedef struct e2b__host_sandbox {
   char complaint[512];  /* what starting it said on standard error */
   e2b__list_t requests; /* that are for it */
   e2b__list_t processes;
+  e2b__list_t watchers;                                                  /* e2b__host_watcher_t */
+  e2b__list_t polled_watchers;                                           /* of watch_service.c */
   void (*ready)(struct e2b__host_sandbox *sandbox, bool ok, void *data); /* once, then NULL */
   void *ready_data;
   uv_work_t removal;
