@@ -15,7 +15,7 @@ jobs=$(nproc)
 passed=0 failed=0
 failures=()
 scratch=$(mktemp -d)
-host_pid=
+host_pid='' url='' isolation=''
 finish() {
   stop_heartbeat
   [ -z "$host_pid" ] || kill "$host_pid" 2>/dev/null
@@ -50,7 +50,7 @@ build() {
 
 bash scripts/install-deps.sh --tests || exit 1
 bash scripts/python-env.sh build/python || exit 1
-export E2B_HOST_PYTHON=$root/build/python
+export E2B_HOST_PYTHON=$root/build/python E2B_TEST_PYTHON=$root/build/python
 choose_generator
 
 # ---- sources ----
@@ -110,19 +110,44 @@ say "everything under AddressSanitizer and UndefinedBehaviorSanitizer (gcc, buil
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
+# run_ctest NAME [OPTION...]: counts what ctest counts.
 run_ctest() {
-  local log=build/ctest.log status=0 total bad
-  ctest --test-dir build/asan --output-on-failure --no-tests=error --parallel 2 --timeout 300 2>&1 |
-    tee "$log" | grep -vE '^ +Start ' | sed 's/^/   /' || status=$?
+  local name=$1 log=build/ctest-$1.log total bad
+  shift
+  ctest --test-dir "build/$name" --output-on-failure --no-tests=error --parallel 2 --timeout 300 \
+    "$@" 2>&1 | tee "$log" | grep -vE '^ +Start |^Internal ctest|^Test project|^$' | sed 's/^/   /'
   bad=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed out of .*/\1/p' "$log")
   total=$(sed -n 's/.* tests passed, .* tests failed out of \([0-9]*\).*/\1/p' "$log")
   if [ -z "$total" ]; then
-    check "ctest" false
+    check "ctest in build/$name" false
     return
   fi
   passed=$((passed + total - bad))
   failed=$((failed + bad))
-  [ "$bad" -eq 0 ] || failures+=("$bad of ctest's $total (build/ctest.log)")
+  [ "$bad" -eq 0 ] || failures+=("$bad of ctest's $total in build/$name, see $log")
+}
+
+# host_up NAME [OPTION...]: starts build/NAME/e2b-host; its address is $url then.
+key=e2b_0123456789abcdef
+host_up() {
+  local program=build/$1/e2b-host
+  shift
+  "$program" --listen 127.0.0.1:0 --api-key $key "$@" >"$scratch/url" 2>"$scratch/host.log" &
+  host_pid=$!
+  for _ in $(seq 100); do
+    url=$(head -n 1 "$scratch/url")
+    [ -z "$url" ] || return 0
+    kill -0 $host_pid 2>/dev/null || break
+    sleep 0.1
+  done
+  host_down
+  sed 's/^/   | /' "$scratch/host.log"
+  return 1
+}
+host_down() {
+  kill "$host_pid" 2>/dev/null
+  wait "$host_pid" 2>/dev/null
+  host_pid=
 }
 
 alone=(env -u E2B_API_KEY -u E2B_API_URL -u E2B_SANDBOX_URL -u E2B_DOMAIN -u E2B_DEBUG)
@@ -135,7 +160,14 @@ run_example() {
 
 if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc \
   -DCMAKE_BUILD_TYPE=Debug -DE2B_SANITIZE=ON -DE2B_BUILD_TESTS=ON; then
-  run_ctest
+  if host_up asan; then
+    host_down
+  else
+    note "NOTE: no isolation on this machine: the tests that need it are skipped, the others run without"
+    isolation=--no-isolation
+    export E2B_TEST_NO_ISOLATION=1
+  fi
+  run_ctest asan
   for example in quickstart data_science machine_learning fan_out embed; do
     check "example $example under the sanitizers" run_example "$example"
   done
@@ -144,11 +176,18 @@ fi
 # ---- other builds ----
 
 say "clang (build/clang)"
-fuzzers=OFF
+with=ON
+fuzzers=(-DE2B_SANITIZE=ON -DE2B_BUILD_FUZZERS=ON)
 printf 'int LLVMFuzzerTestOneInput(void);\nint LLVMFuzzerTestOneInput(void) { return 0; }\n' |
-  clang -fsanitize=fuzzer -x c -o /dev/null - 2>/dev/null && fuzzers=ON
-check "builds with clang, fuzz targets $fuzzers" build clang -DCMAKE_C_COMPILER=clang \
-  -DCMAKE_BUILD_TYPE=Debug -DE2B_BUILD_TESTS=ON -DE2B_BUILD_FUZZERS=$fuzzers
+  clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null || {
+  with=OFF
+  fuzzers=()
+}
+if check "builds with clang, fuzz targets $with" build clang \
+  -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DE2B_BUILD_TESTS=ON \
+  ${fuzzers[@]+"${fuzzers[@]}"}; then
+  run_ctest clang -R '^unit/'
+fi
 
 # ---- release, the README's program against the host's program, the installed package ----
 
@@ -159,24 +198,11 @@ check "builds with gcc for release" build release -DCMAKE_C_COMPILER=gcc \
   released=yes
 
 first_program() {
-  local host=("build/release/e2b-host" --listen 127.0.0.1:0 --api-key e2b_0123456789abcdef) url=
-  for isolation in "" --no-isolation; do
-    # shellcheck disable=SC2086
-    "${host[@]}" $isolation >"$scratch/host.log" 2>&1 &
-    host_pid=$!
-    for _ in $(seq 100); do
-      url=$(grep -m 1 -o 'http://[0-9.:]*' "$scratch/host.log") && break 2
-      kill -0 "$host_pid" 2>/dev/null || break
-      sleep 0.1
-    done
-  done
-  [ -n "$url" ] || { cat "$scratch/host.log" && return 1; }
   local said
-  said=$("${alone[@]}" E2B_API_KEY=e2b_0123456789abcdef E2B_API_URL="$url" \
-    E2B_SANDBOX_URL="$url" timeout 60 build/release/examples/first 2>&1)
-  kill "$host_pid"
-  wait "$host_pid" 2>/dev/null
-  host_pid=
+  host_up release ${isolation:+"$isolation"} || return 1
+  said=$("${alone[@]}" E2B_API_KEY=$key E2B_API_URL="$url" E2B_SANDBOX_URL="$url" \
+    timeout 60 build/release/examples/first 2>&1)
+  host_down
   [ "$said" = 42 ] || { note "it said: $said" && return 1; }
 }
 
