@@ -43,7 +43,7 @@ static const char node_check[] =
 typedef struct code_run {
   e2b__arena_t arena;
   e2b__command_spec_t spec; /* its strings in the arena */
-  const char *code;
+  const char *code;         /* a blank is before it */
   size_t len;
   e2b_runtime_t runtime;
   bool module;
@@ -76,7 +76,8 @@ static void set_arguments(code_run *run) {
     run->spec.script_len = run->len;
   } else {
     run->args[count++] = python ? "-c" : "-e";
-    run->args[count++] = run->code;
+    /* Node takes what begins with a dash for its own option; a blank before it is no such thing. */
+    run->args[count++] = !python && run->code[0] == '-' ? run->code - 1 : run->code;
   }
   run->args[count] = NULL;
   run->spec.args = run->args;
@@ -87,6 +88,16 @@ static const char *keep(code_run *run, const char *text, bool *ok) {
   const char *copy = e2b__arena_strndup(&run->arena, text, strlen(text));
   if (copy == NULL) *ok = false;
   return copy;
+}
+
+static bool keep_code(code_run *run, const char *code) {
+  char *copy = run->len < SIZE_MAX - 2 ? e2b__arena_alloc(&run->arena, run->len + 2) : NULL;
+  if (copy == NULL) return false;
+  copy[0] = ' ';
+  memcpy(copy + 1, code, run->len);
+  copy[run->len + 1] = '\0';
+  run->code = copy + 1;
+  return true;
 }
 
 /* The options have to outlast the call: a Node module is started twice. */
@@ -220,8 +231,7 @@ e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
   code_run *run = e2b__calloc(1, sizeof *run);
   if (run == NULL) return refuse(sandbox, E2B_ENOMEM, "out of memory");
   run->len = options.code_len != 0 ? options.code_len : strlen(code);
-  run->code = e2b__arena_strndup(&run->arena, code, run->len);
-  if (run->code == NULL || !keep_options(run, options.run)) {
+  if (!keep_code(run, code) || !keep_options(run, options.run)) {
     code_run_free(run);
     return refuse(sandbox, E2B_ENOMEM, "out of memory");
   }
