@@ -120,6 +120,8 @@ static void preflight(e2b__host_request_t *request) {
     if (method != NULL) MHD_add_response_header(response, "Access-Control-Allow-Methods", method);
     if (headers != NULL) MHD_add_response_header(response, "Access-Control-Allow-Headers", headers);
     MHD_add_response_header(response, "Access-Control-Max-Age", "7200");
+    MHD_add_response_header(response, "Vary",
+                            "Access-Control-Request-Method, Access-Control-Request-Headers");
   }
   e2b__host_answer(request, 204, response);
 }

@@ -71,7 +71,7 @@ int e2b__host_metadata_read(int fd, e2b__arena_t *arena, e2b__str_pair_t **pairs
   return 0;
 }
 
-/* Type and mode of a link are its target's. */
+/* Type, mode and metadata of a link are its target's. */
 static void follow(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, const char *path,
                    e2b__entry_info_t *entry) {
   struct stat st;
@@ -83,6 +83,7 @@ static void follow(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, cons
   if (fstat(fd, &st) == 0) {
     entry->type = file_type(st.st_mode);
     entry->mode = st.st_mode & 0777;
+    e2b__host_metadata_read(fd, arena, &entry->metadata, &entry->metadata_count);
   }
   char *target = e2b__host_path_of(arena, fd);
   if (target != NULL) entry->symlink_target = e2b__str(target);

@@ -187,17 +187,73 @@ static void decorate(struct MHD_Response *response, const char *name, const stru
     MHD_add_response_header(response, "Last-Modified", date);
 }
 
+static void refuse_range(e2b__host_request_t *request, const char *name, uint64_t size) {
+  static const char text[] = "invalid range: failed to overlap\n";
+  char range[48];
+  struct MHD_Response *response = MHD_create_response_from_buffer(
+      sizeof text - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+  snprintf(range, sizeof range, "bytes */%llu", (unsigned long long)size);
+  if (response != NULL) {
+    MHD_add_response_header(response, "Content-Type", "text/plain; charset=utf-8");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Content-Range", range);
+    MHD_add_response_header(response, "Vary", "Accept-Encoding");
+    add_disposition(response, name);
+  }
+  e2b__host_answer(request, 416, response);
+}
+
+/* Unchanged since the time the client has it from; whole seconds, as HTTP counts. */
+static bool not_modified(const e2b__host_request_t *request, const struct stat *st) {
+  const char *since = e2b__host_header(request, "If-Modified-Since");
+  struct tm tm;
+  memset(&tm, 0, sizeof tm);
+  if (since == NULL || e2b__host_header(request, "If-None-Match") != NULL) return false;
+  if (strptime(since, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL) return false;
+  return st->st_mtime <= timegm(&tm);
+}
+
+/* This host sends files as they are; false: the client takes only what it does not have. */
+static bool identity_acceptable(const char *accept) {
+  bool all_refused = false;
+  while (accept != NULL && *accept != '\0') {
+    accept += strspn(accept, ", \t");
+    size_t len = strcspn(accept, ","), name = strcspn(accept, ";, \t");
+    const char *q = memchr(accept, ';', len);
+    bool refused = false;
+    if (q != NULL) {
+      q += strspn(q, "; \t");
+      refused = strncmp(q, "q=0", 3) == 0 && strspn(q + 2, "0.") >= strcspn(q + 2, ", \t;");
+    }
+    if (name == 8 && strncasecmp(accept, "identity", 8) == 0) return !refused;
+    if (name == 1 && *accept == '*') all_refused = refused;
+    accept += len;
+  }
+  return !all_refused;
+}
+
 /* ---- bodies ---- */
 
 static void send_file(e2b__host_request_t *request, int fd, const char *name,
                       const struct stat *st) {
   uint64_t from = 0, size = (uint64_t)st->st_size, len = size;
+  if (not_modified(request, st)) {
+    struct MHD_Response *unchanged =
+        MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    close(fd);
+    if (unchanged != NULL) {
+      add_disposition(unchanged, name);
+      MHD_add_response_header(unchanged, "Vary", "Accept-Encoding");
+    }
+    e2b__host_answer(request, 304, unchanged);
+    return;
+  }
   const char *type = type_by_name(name);
   if (type == NULL) type = type_by_content(fd);
   int range = parse_range(e2b__host_header(request, "Range"), size, &from, &len);
   if (range < 0) {
     close(fd);
-    e2b__host_answer_plain(request, 416, "invalid range: failed to overlap\n");
+    refuse_range(request, name, size);
     return;
   }
   struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(len, fd, from);
@@ -259,6 +315,12 @@ void e2b__host_download(e2b__host_request_t *request) {
   if (!e2b__host_transfer_query(request) || !e2b__host_transfer_allowed(request, "read") ||
       !e2b__host_transfer_user(request, &as_root))
     return;
+  if (!identity_acceptable(e2b__host_header(request, "Accept-Encoding"))) {
+    e2b__host_answer_error(request, 406,
+                           "error parsing Accept-Encoding: no acceptable encoding found, "
+                           "supported: []");
+    return;
+  }
   char *path = e2b__host_path_expand(request->sandbox, &request->arena,
                                      e2b__str(given != NULL ? given : ""), as_root, &why);
   char *clean = path != NULL ? e2b__host_path_clean(&request->arena, path) : NULL;
