@@ -100,6 +100,18 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   return count;
 }
 
+/* curl takes a head that stops in the middle for a whole one. Trailers come here too. */
+static size_t on_head_line(char *line, size_t size, size_t count, void *ctx) {
+  (void)size; /* is 1 */
+  e2b__exchange_t *exchange = ctx;
+  if (count <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+    exchange->got_head = true;
+  } else if (count > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    exchange->got_head = false; /* another follows after 1xx */
+  }
+  return count;
+}
+
 static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
   e2b__exchange_t *exchange = ctx;
   const e2b__http_request_t *request = &exchange->request;
@@ -236,6 +248,8 @@ static int set_request(e2b__exchange_t *exchange) {
   SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
   SET(easy, CURLOPT_WRITEFUNCTION, on_body);
   SET(easy, CURLOPT_WRITEDATA, exchange);
+  SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
+  SET(easy, CURLOPT_HEADERDATA, exchange);
   SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
   SET(easy, CURLOPT_PREREQDATA, exchange);
   if (request->buffer_bytes > 0) SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes);
@@ -425,7 +439,12 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
     if (result.code == E2B_ETIMEDOUT) result.clock = E2B_CLOCK_CONNECT;
     /* curl has tried a dead connection first, and then another. */
     if (result.code == E2B_ECONNECT && exchange->connected) result.code = E2B_ECONNLOST;
+    /* Nor is it the caller's mistake when an answer is no HTTP/1. */
+    if (result.code == E2B_EINVAL && exchange->connected) result.code = E2B_EPROTOCOL;
     result.why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(rc);
+  } else if (!exchange->got_head) {
+    result.code = E2B_ECONNLOST;
+    result.why = "the answer stopped inside its head";
   }
   e2b__exchange_finish(exchange, &result);
 }
@@ -441,7 +460,8 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->body_sent = 0;
   exchange->started_ms = exchange->activity_ms = 0;
   exchange->refusal = 0;
-  exchange->got_body = exchange->connected = exchange->connector = exchange->fresh = false;
+  exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
+      exchange->fresh = false;
   exchange->counted = exchange->paused = exchange->starved = false;
   exchange->why[0] = '\0';
   exchange->state = E2B__EXCHANGE_WAITING;

@@ -72,6 +72,7 @@ struct e2b__exchange {
   uint64_t started_ms; /* when it entered the multi */
   uint64_t activity_ms;
   int refusal;               /* what on_data answered */
+  bool got_head;             /* of the answer, to its last line */
   bool got_body;             /* of the answer */
   bool connected;            /* the request may be on the wire */
   bool connector;            /* opens a connection that others wait for */

@@ -372,7 +372,7 @@ static void on_end(void *ctx, const e2b_error_t *error) {
       failure.message = "a size limit was reached: more output than max_output_bytes";
     }
     /* We stopped it ourselves, because of what it printed: nobody will read the rest. */
-    if (failure.code == E2B_ETOOBIG && command->kill_if_abandoned) {
+    if (failure.code == E2B_ETOOBIG && command->kill_if_abandoned && command->pid != 0) {
       e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
     }
     e2b__command_conclude(command, &failure);
