@@ -111,7 +111,7 @@ E2B_API e2b_future_t *e2b_command_wait(e2b_command_t *command);
  * up: no clock ends it but the request's own failure, a kill, or a cancel, and what was sent then
  * may still arrive. */
 E2B_API e2b_future_t *e2b_command_write(e2b_command_t *command, const void *data, size_t len);
-/* Ends its standard input after all that was written. */
+/* Ends its standard input after all that was written. Succeeds also when the program has ended. */
 E2B_API e2b_future_t *e2b_command_close_stdin(e2b_command_t *command);
 
 /* Sends a signal by its number (of Linux) to the process. SIGKILL goes through the process service;
@@ -129,7 +129,7 @@ E2B_API void e2b_command_pause(e2b_command_t *command);
 E2B_API void e2b_command_resume(e2b_command_t *command);
 
 /* Lets go of the program, which runs on: no output callback comes after this call, and futures of
- * e2b_command_wait() fail with E2B_ECANCELED. */
+ * e2b_command_wait() and of input that was not taken yet fail with E2B_ECANCELED. */
 E2B_API void e2b_command_disconnect(e2b_command_t *command);
 
 typedef struct e2b_process_info {

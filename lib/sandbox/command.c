@@ -8,6 +8,7 @@ typedef struct waiter {
   e2b__list_t node;
   e2b_command_t *command;
   e2b_future_t *future;
+  bool owner; /* of e2b_run_*(): the program goes when it is cancelled */
 } waiter;
 
 /* --- references ------------------------------------------------------------------------------- */
@@ -36,8 +37,9 @@ e2b_command_t *e2b_command_acquire(e2b_command_t *command) {
   return command;
 }
 
-/* The stream lives as long as somebody has an interest in it. */
+/* The stream lives as long as somebody has an interest in it, or is to bring a pid to kill. */
 static void leave_if_unwanted(e2b_command_t *command) {
+  if (command->state == E2B__COMMAND_DOOMED) return;
   if (command->handles == 0 && command->waiting == 0 && command->starting == NULL) {
     e2b_command_disconnect(command);
   }
@@ -135,7 +137,7 @@ void e2b_command_disconnect(e2b_command_t *command) {
     e2b__stream_cancel(stream);
     e2b__command_drop(command); /* the stream's */
   }
-  e2b__input_stop(command, E2B_ENOSTDIN);
+  e2b__input_stop(command, E2B_ECANCELED);
   e2b__list_t *node;
   while ((node = e2b__list_take(&command->waiters)) != NULL) {
     waiter *entry = E2B__CONTAINER(node, waiter, node);
@@ -161,7 +163,7 @@ static void on_client_close(e2b__guest_t *guest) {
 
 /* The caller of e2b_run_*() has given up: what he started goes with it. */
 static void end_program(e2b_command_t *command) {
-  if (!command->kill_if_abandoned || command->stream == NULL) return;
+  if (command->stream == NULL) return;
   if (command->state == E2B__COMMAND_STARTING) {
     command->state = E2B__COMMAND_DOOMED; /* the start event brings the pid to kill */
   } else if (command->state == E2B__COMMAND_RUNNING) {
@@ -174,9 +176,9 @@ static void abandon_wait(void *work) {
   e2b_command_t *command = entry->command;
   e2b__list_remove(&entry->node);
   command->waiting--;
+  if (entry->owner) end_program(command);
   e2b__free(entry);
-  if (command->waiting == 0 && command->handles == 0) end_program(command);
-  if (command->state != E2B__COMMAND_DOOMED) leave_if_unwanted(command);
+  leave_if_unwanted(command);
   e2b__command_drop(command);
 }
 
@@ -187,11 +189,12 @@ static void abandon_start(void *work) {
   e2b__command_drop(command);
 }
 
-static int add_waiter(e2b_command_t *command, e2b_future_t *future) {
+static int add_waiter(e2b_command_t *command, e2b_future_t *future, bool owner) {
   waiter *entry = e2b__malloc(sizeof *entry);
   if (entry == NULL) return E2B_ENOMEM;
   entry->command = command;
   entry->future = future;
+  entry->owner = owner;
   e2b__list_append(&command->waiters, &entry->node);
   command->waiting++;
   e2b__command_hold(command);
@@ -210,7 +213,7 @@ e2b_future_t *e2b_command_wait(e2b_command_t *command) {
     e2b__future_fail_text(future, E2B_ECANCELED, "the command was disconnected");
     break;
   default:
-    if (add_waiter(command, future) != 0) {
+    if (add_waiter(command, future, false) != 0) {
       e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
     }
   }
@@ -286,7 +289,8 @@ static int on_start(e2b_command_t *command, const e2b__process_start_event_t *st
   command->execution.pid = start->pid;
   if (command->state == E2B__COMMAND_DOOMED) {
     e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
-    e2b_command_disconnect(command);
+    command->state = E2B__COMMAND_RUNNING; /* for those who hold its handle */
+    leave_if_unwanted(command);
     return 0;
   }
   command->state = E2B__COMMAND_RUNNING;
@@ -517,6 +521,7 @@ int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec
   }
   e2b__list_remove(&command->guest.node);
   e2b__arena_reset(&command->event);
+  e2b__input_stop(command, E2B_ENOSTDIN); /* what the other did not read is not for this one */
   command->pid = 0;
   command->input_ended = false;
   command->state = E2B__COMMAND_STARTING;
@@ -551,7 +556,7 @@ e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spe
   command->review_ctx = spec->review_ctx;
   rc = launch(command, spec);
   if (rc == 0 && spec->run) {
-    rc = add_waiter(command, future);
+    rc = add_waiter(command, future, true);
     if (rc != 0) e2b_command_disconnect(command);
   } else if (rc == 0) {
     command->starting = future;

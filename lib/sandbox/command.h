@@ -10,7 +10,7 @@
  *  STARTING   open     the start event -> RUNNING; a failure -> FAILED; nobody cares -> DOOMED
  *  RUNNING    open     the end of the process -> EXITED; a failure -> FAILED; disconnect -> LEFT
  *  EXITED     ending   the end of the stream -> DONE
- *  DOOMED     open     the start event: killed -> LEFT
+ *  DOOMED     open     the start event: killed -> LEFT, or RUNNING for who holds a handle
  *  DONE, FAILED, LEFT  -                                                                         */
 typedef enum e2b__command_state {
   E2B__COMMAND_STARTING,

@@ -74,14 +74,20 @@ static void abandon_input(void *work) {
   input_free(item);
 }
 
+static bool has_exited(const e2b_command_t *command) {
+  return command->state == E2B__COMMAND_EXITED || command->state == E2B__COMMAND_DONE;
+}
+
 static void settle(e2b__list_t *list, const e2b_error_t *error) {
   e2b__list_t *node;
   while ((node = e2b__list_take(list)) != NULL) {
     input *item = E2B__CONTAINER(node, input, node);
     e2b_future_t *future = item->future;
+    /* The news of the exit may overtake the answer to the close that caused it. */
+    const bool closed = item->end && has_exited(item->command);
     input_free(item);
     if (future == NULL) continue;
-    if (error != NULL) {
+    if (error != NULL && !closed) {
       e2b__future_fail(future, error);
     } else {
       e2b__future_succeed_number(future, 1);
@@ -248,8 +254,8 @@ static e2b_future_t *push(e2b_command_t *command, const void *data, size_t len, 
   e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_NOTHING, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
   if (command->input_ended || command->state > E2B__COMMAND_RUNNING) {
-    if (end && command->state <= E2B__COMMAND_RUNNING) {
-      e2b__future_succeed_number(future, 1); /* closing twice is closing */
+    if (end && (command->state <= E2B__COMMAND_RUNNING || has_exited(command))) {
+      e2b__future_succeed_number(future, 1); /* closing what is closed is closing */
     } else {
       e2b__future_fail_text(future, E2B_ENOSTDIN, "standard input is not open");
     }
