@@ -79,9 +79,9 @@ static bool try_again(e2b__call_t *call, const e2b__http_result_t *result) {
   if (deadline != 0 && uv_now(call->http->loop) + ms >= deadline) return false;
   call->delay = e2b__delay_start(call->http, ms, on_delay, call);
   if (call->delay == NULL) return false;
-  E2B__LOG(call->http->log, E2B_LOG_INFO, "%s %s failed (%s, status %d): try %u in %llu ms",
-           request->http.method, request->http.url, e2b_code_name(result->code), result->status,
-           call->attempts + 1, (unsigned long long)ms);
+  E2B__LOG(call->http->log, E2B_LOG_INFO, "%s %.*s failed (%s, status %d): try %u in %llu ms",
+           request->http.method, (int)strcspn(request->http.url, "?"), request->http.url,
+           e2b_code_name(result->code), result->status, call->attempts + 1, (unsigned long long)ms);
   return true;
 }
 
