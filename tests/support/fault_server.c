@@ -71,7 +71,7 @@ typedef struct connection {
   enum { IN_HEAD, IN_BODY, IN_CHUNK_SIZE, IN_CHUNK, IN_CHUNK_END, IN_TRAILER } where;
   fault_rule_t *rule; /* being played */
   step *at;
-  size_t sent; /* of a bytewise step */
+  size_t sent; /* of the step */
   char *made;  /* buffer of a generating step */
   bool held;
   bool closing;
@@ -92,6 +92,7 @@ struct fault_server {
   unsigned half_closes;
   unsigned unexpected;
   uint64_t bytes_written;
+  size_t pace;
   bool closing;
   bool listener_closed;
 };
@@ -365,7 +366,21 @@ static void hang_up(connection *c, bool reset) {
 
 static void next_step(connection *c) {
   c->at = c->at->next;
+  c->sent = 0;
   play(c);
+}
+
+static void go_on(connection *c) {
+  const step *s = c->at;
+  if (s->kind == GENERATE || c->sent < s->len) {
+    play(c);
+  } else {
+    next_step(c);
+  }
+}
+
+static void on_turn(uv_timer_t *timer) {
+  go_on(timer->data);
 }
 
 static void on_written(uv_write_t *write, int status) {
@@ -373,13 +388,10 @@ static void on_written(uv_write_t *write, int status) {
   if (c->closing) return;
   if (status != 0) {
     hang_up(c, false);
-    return;
-  }
-  const step *s = c->at;
-  if (s->kind == GENERATE || (s->kind == SEND_BYTEWISE && c->sent < s->len)) {
-    play(c);
+  } else if (c->server->pace > 0) {
+    uv_timer_start(&c->timer, on_turn, 0, 0);
   } else {
-    next_step(c);
+    go_on(c);
   }
 }
 
@@ -390,8 +402,11 @@ static void write_bytes(connection *c, const char *data, size_t len) {
   if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) hang_up(c, false);
 }
 
-static void play_bytewise(connection *c) {
-  write_bytes(c, c->at->data + c->sent++, 1);
+static void play_pieces(connection *c, size_t most) {
+  const size_t left = c->at->len - c->sent;
+  const size_t len = left < most ? left : most;
+  c->sent += len;
+  write_bytes(c, c->at->data + c->sent - len, len);
 }
 
 /* Room for a chunk's size in front, and its line end behind. */
@@ -438,8 +453,8 @@ static void play(connection *c) {
     return;
   }
   switch (s->kind) {
-  case SEND: write_bytes(c, s->data, s->len); break;
-  case SEND_BYTEWISE: play_bytewise(c); break;
+  case SEND: play_pieces(c, c->server->pace > 0 ? c->server->pace : s->len); break;
+  case SEND_BYTEWISE: play_pieces(c, 1); break;
   case GENERATE: play_generate(c); break;
   case WAIT: uv_timer_start(&c->timer, on_waited, s->ms, 0); break;
   case HOLD: c->held = true; break;
@@ -698,6 +713,10 @@ void fault_server_close(void *ctx) {
     hang_up(c, false);
   }
   uv_close((uv_handle_t *)&server->tcp, on_listener_closed);
+}
+
+void fault_pace(fault_server_t *server, size_t bytes) {
+  server->pace = bytes;
 }
 
 void fault_clear(fault_server_t *server) {

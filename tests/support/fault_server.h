@@ -47,6 +47,9 @@ fault_server_t *fault_server_start(uv_loop_t *loop);
 void fault_server_close(void *server);
 const char *fault_url(const fault_server_t *server); /* "http://127.0.0.1:port" */
 uint16_t fault_port(const fault_server_t *server);
+/* From now on no write is longer than so many bytes, and each has a turn of the loop to itself, so
+ * that an answer is on its way for a while; 0: as it comes. */
+void fault_pace(fault_server_t *server, size_t bytes);
 /* Forgets rules and requests; connections stay. */
 void fault_clear(fault_server_t *server);
 

@@ -210,6 +210,9 @@ void stage_open_with(stage_t *s, const e2b_rpc_encoding_t *encoding,
   memset(s, 0, sizeof *s);
   stage_inside = 0;
   faults_open(&s->f, encoding);
+  /* Another host than the control plane's, so that the first call has to connect. */
+  snprintf(s->sandbox_url, sizeof s->sandbox_url, "http://localhost:%u", fault_port(s->f.server));
+  s->f.options.sandbox_url = s->sandbox_url;
   if (change != NULL) change(&s->f.options);
   faults_sandbox(&s->f);
 }

@@ -24,6 +24,7 @@ _Noreturn void stage_broken(const char *what, const char *file, int line);
 
 typedef struct stage {
   faults_t f;
+  char sandbox_url[64];
   e2b_command_t *command; /* attached, runs until it is killed or its input is closed */
   e2b_upload_t *upload;
   size_t upload_left;       /* to be written still */
