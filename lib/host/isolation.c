@@ -140,6 +140,17 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
   add_system(&words);
   add_all(&words, "--ro-bind", host->etc_dir, "/etc", "--proc", "/proc", "--dev", "/dev",
           (char *)NULL);
+  char *bin = e2b__format("%s/bin", host->state_dir);
+  char *sudo = e2b__format("%s/bin/sudo", host->state_dir);
+  if (bin == NULL || sudo == NULL)
+    words.failed = true;
+  else
+    add_all(&words, "--ro-bind", bin, E2B__SANDBOX_BIN, (char *)NULL);
+  /* Over the machine's, which could not work: it would need a setuid bit. */
+  if (sudo != NULL && access("/usr/bin/sudo", F_OK) == 0)
+    add_all(&words, "--ro-bind", sudo, "/usr/bin/sudo", (char *)NULL);
+  e2b__free(bin);
+  e2b__free(sudo);
   if (sandbox->template->python && host->python_dir != NULL)
     add_all(&words, "--ro-bind", host->python_dir, E2B__SANDBOX_PYTHON, (char *)NULL);
   add_all(&words, "--", "/proc/self/fd/4", "serve",
@@ -218,9 +229,6 @@ static int fill_root(const e2b_host_t *host, int at) {
       return -1;
     }
   }
-  if (faccessat(AT_FDCWD, "/usr/bin/python", F_OK, 0) != 0 &&
-      symlinkat("/usr/bin/python3", at, "opt/e2b/bin/python") != 0)
-    return -1;
   if (fill_home(host, at, "home/user", e2b__host_machine_uid(host, E2B__SANDBOX_UID)) != 0)
     return -1;
   return fill_home(host, at, "root", e2b__host_machine_uid(host, 0));
@@ -241,6 +249,22 @@ int e2b__host_isolation_make_root(e2b__host_sandbox_t *sandbox) {
   int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (at < 0) return E2B_ESYSTEM;
   int rc = isolated ? fill_root(host, at) : fill_home(host, at, ".", geteuid());
+  close(at);
+  return rc == 0 ? 0 : E2B_ESYSTEM;
+}
+
+/* Programs that every sandbox has and the machine has not, or not in a form that works there. */
+int e2b__host_isolation_make_bin(e2b_host_t *host) {
+  char self[32], path[4200];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", host->spawner_fd);
+  snprintf(path, sizeof path, "%s/bin", host->state_dir);
+  if (mkdir(path, 0755) != 0 || chmod(path, 0755) != 0) return E2B_ESYSTEM;
+  int at = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (at < 0) return E2B_ESYSTEM;
+  int rc = copy_file(self, at, "sudo", e2b__host_machine_uid(host, 0));
+  if (rc == 0) rc = fchmodat(at, "sudo", 0755, 0);
+  if (rc == 0 && access("/usr/bin/python", F_OK) != 0)
+    rc = symlinkat("/usr/bin/python3", at, "python");
   close(at);
   return rc == 0 ? 0 : E2B_ESYSTEM;
 }

@@ -23,6 +23,9 @@ int e2b__host_isolation_load_spawner(e2b_host_t *host);
 /* Builds the /etc that all sandboxes share. */
 int e2b__host_etc_build(e2b_host_t *host, char *why, size_t why_size);
 
+/* Builds the directory of programs that all sandboxes share. */
+int e2b__host_isolation_make_bin(e2b_host_t *host);
+
 /* Makes the sandbox's directory and root directory; sets dir and home. */
 int e2b__host_isolation_make_root(e2b__host_sandbox_t *sandbox);
 /* The command line of its first process, in the arena. NULL when out of memory. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "host/spawner/spawner.h"
+#include "host/spawner/sudo.h"
 
 /* The first process of a sandbox: starts what the host asks for, reaps everything, and takes the
  * sandbox with it when the host's end of the socket is closed. */
@@ -86,7 +87,8 @@ static int start(const e2b__spawner_start_t *request, char *payload,
   char **env = take_strings(&payload, end, request->envc);
 
   if (cwd != NULL && argv != NULL && env != NULL && request->argc > 0) {
-    e2b__spawner_child_t child = {cwd[0], argv, env, request->flags, request->cols, request->rows};
+    e2b__spawner_child_t child = {cwd[0],        argv,          env, request->flags,
+                                  request->cols, request->rows, NULL};
     e2b__spawner_start(&child, identity, &result);
     answer.pid = result.pid;
     answer.error = result.error;
@@ -172,6 +174,7 @@ static int reap(void) {
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    if (e2b__sudo_reaped(pid, status)) continue;
     e2b__spawner_exited_t report = {E2B__SPAWNER_EXITED, pid, status};
     if (send_packet(&report, sizeof report, NULL, 0) != 0) return -1;
   }
@@ -206,7 +209,8 @@ static void kill_children(void) {
 
 int e2b__spawner_serve(e2b__spawner_identity_t identity) {
   sigset_t mask;
-  struct pollfd fds[2];
+  struct pollfd fds[3 + E2B__SUDO_MAX];
+  nfds_t count;
 
   close(E2B__SPAWNER_SELF_FD);
   fcntl(E2B__SPAWNER_SOCKET_FD, F_SETFD, FD_CLOEXEC);
@@ -225,12 +229,14 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity) {
   fds[0].fd = E2B__SPAWNER_SOCKET_FD;
   fds[0].events = fds[1].events = POLLIN;
   if (fds[1].fd < 0 || say_hello() != 0) return 1;
+  if (identity != E2B__IDENTITY_CALLER) e2b__sudo_listen();
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int i = 0; null >= 0 && i < 3; i++)
     dup2(null, i);
   for (;;) {
     struct signalfd_siginfo info;
-    if (poll(fds, 2, -1) < 0) {
+    count = e2b__sudo_poll(fds, 2);
+    if (poll(fds, count, -1) < 0) {
       if (errno == EINTR) continue;
       break;
     }
@@ -240,6 +246,7 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity) {
       if (reap() != 0) break;
     }
     if (fds[0].revents != 0 && serve_packet(identity) != 0) break;
+    e2b__sudo_serve(fds, 2, count, identity);
   }
   if (identity == E2B__IDENTITY_CALLER) kill_children();
   return 0;

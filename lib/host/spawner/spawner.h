@@ -29,6 +29,7 @@ typedef struct e2b__spawner_child {
   char **env;
   unsigned flags;
   unsigned short cols, rows;
+  const int *given; /* 0, 1 and 2 of the process; NULL: they are made */
 } e2b__spawner_child_t;
 
 typedef struct e2b__spawner_result {

@@ -26,9 +26,11 @@ typedef struct report {
 typedef struct ends {
   int child[3]; /* what becomes 0, 1, 2 of the new process; a terminal three times */
   int tty;      /* the terminal's near end, or -1 */
+  bool given;   /* somebody else's to close */
 } ends_t;
 
 static void ends_close(ends_t *ends) {
+  if (ends->given) return;
   if (ends->tty >= 0) close(ends->tty);
   for (int i = 0; ends->tty < 0 && i < 3; i++)
     if (ends->child[i] >= 0) close(ends->child[i]);
@@ -176,13 +178,20 @@ __attribute__((noreturn)) static void run(const e2b__spawner_child_t *child, end
 
 void e2b__spawner_start(const e2b__spawner_child_t *child, e2b__spawner_identity_t identity,
                         e2b__spawner_result_t *result) {
-  ends_t ends = {{-1, -1, -1}, -1};
+  ends_t ends = {{-1, -1, -1}, -1, false};
   int report_pipe[2] = {-1, -1};
   report_t report = {0, E2B__SPAWNER_STAGE_SETUP};
 
   memset(result, 0, sizeof *result);
-  int rc = (child->flags & E2B__SPAWNER_PTY) ? open_terminal(child, &ends, result)
-                                             : open_pipes(child, &ends, result);
+  int rc = 0;
+  if (child->given != NULL) {
+    ends.given = true;
+    memcpy(ends.child, child->given, sizeof ends.child);
+  } else if (child->flags & E2B__SPAWNER_PTY) {
+    rc = open_terminal(child, &ends, result);
+  } else {
+    rc = open_pipes(child, &ends, result);
+  }
   if (rc == 0) rc = pipe2(report_pipe, O_CLOEXEC);
   if (rc == 0) {
     result->pid = fork();
