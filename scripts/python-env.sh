@@ -18,6 +18,10 @@ debian=(python3-numpy python3-pandas python3-matplotlib python3-sklearn python3-
 modules="numpy, pandas, matplotlib.pyplot, sklearn.linear_model, joblib"
 
 say "the sandboxes' Python environment, in $dir"
+# What only this user has is not there in a sandbox.
+export PYTHONNOUSERSITE=1
+unset PYTHONPATH PYTHONHOME
+
 stamp="$("$python" --version) ${wanted[*]}"
 if [ "$(cat "$dir/.ready" 2>/dev/null)" = "$stamp" ]; then
   note "is there"
@@ -40,9 +44,21 @@ by_apt() {
   has_apt && apt_install "$dir.log" "${debian[@]}"
 }
 
+# Debian's matplotlib keeps a part of itself in /etc, which sandboxes do not have.
+keep_matplotlibrc() {
+  local packages
+  packages=$(echo "$dir"/lib/python3*/site-packages)
+  if [ -e "$packages/matplotlib" ] || [ ! -e /etc/matplotlibrc ]; then return; fi
+  mkdir -p "$dir/etc"
+  cp /etc/matplotlibrc "$dir/etc/"
+  printf 'import os, sys; os.environ.setdefault("MATPLOTLIBRC", sys.prefix + "%s")\n' \
+    /etc/matplotlibrc >"$packages/matplotlibrc.pth"
+}
+
 rm -rf "$dir"
 "$python" -m venv --system-site-packages "$dir"
 by_pip || by_apt || die "no way to get ${wanted[*]}"
+keep_matplotlibrc
 complete || die "the environment does not work; what was said is in $dir.log"
 
 # Programs of the environment find their interpreter beside themselves, wherever that is.
