@@ -60,7 +60,10 @@ e2b_error_t e2b__refusal_error(e2b__arena_t *arena, int status,
   error.connect_code = connect ? e2b__connect_code_name(answer->code) : "";
   error.http_status = status;
   if (code == E2B_ESANDBOXGONE) error.sandbox = E2B_PRESENCE_GONE;
-  if (connect || code == E2B_EPORTCLOSED) error.sandbox = E2B_PRESENCE_ALIVE;
+  /* The daemon's own words, which the edge and the proxies do not speak: it runs. */
+  const bool daemon = answer->form == E2B__ERROR_REST && *answer->message != '\0' &&
+                      !is_edge(answer) && (status < 500 || status == 507);
+  if (connect || daemon || code == E2B_EPORTCLOSED) error.sandbox = E2B_PRESENCE_ALIVE;
   error.maybe_applied = code == E2B_ESERVER || code == E2B_ETIMEDOUT || code == E2B_ECONNLOST;
   return error;
 }
