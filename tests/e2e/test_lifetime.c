@@ -192,14 +192,10 @@ static void giving_up_a_create(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCENE_TEST(the_end_moves),
-      SCENE_TEST(a_short_life),
-      SCENE_TEST(a_life_cut_short),
-      SCENE_TEST(calls_to_the_dead),
-      SCENE_TEST(a_program_under_way),
-      SCENE_TEST(a_command_with_input_under_way),
-      SCENE_TEST(transfers_under_way),
-      SCENE_TEST(it_ends_by_itself_under_way),
+      SCENE_TEST(the_end_moves),       SCENE_TEST(a_short_life),
+      SCENE_TEST(a_life_cut_short),    SCENE_TEST(calls_to_the_dead),
+      SCENE_TEST(a_program_under_way), SCENE_TEST(a_command_with_input_under_way),
+      SCENE_TEST(transfers_under_way), SCENE_TEST(it_ends_by_itself_under_way),
       SCENE_TEST(giving_up_a_create),
   };
   return cmocka_run_group_tests_name("lifetime", tests, scene_open, scene_close);
