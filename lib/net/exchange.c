@@ -64,12 +64,19 @@ static void on_clock(uv_timer_t *timer) {
     arm(exchange);
     return;
   }
+  /* Somebody may have kept the loop from reading for so long: one look at the sockets first. */
+  if (!exchange->overdue && (clock == E2B_CLOCK_SILENCE || clock == E2B_CLOCK_FIRST_EVENT)) {
+    exchange->overdue = true;
+    uv_timer_start(timer, on_clock, 1, 0);
+    return;
+  }
   e2b__exchange_fail(exchange, E2B_ETIMEDOUT, clock, NULL);
   e2b__http_after_curl(http);
 }
 
 static void touch(e2b__exchange_t *exchange) {
   exchange->activity_ms = uv_now(exchange->http->loop);
+  exchange->overdue = false;
 }
 
 void e2b__exchange_resolving(e2b__exchange_t *exchange) {
@@ -462,7 +469,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->refusal = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
       exchange->fresh = false;
-  exchange->counted = exchange->paused = exchange->starved = false;
+  exchange->counted = exchange->paused = exchange->starved = exchange->overdue = false;
   exchange->why[0] = '\0';
   exchange->state = E2B__EXCHANGE_WAITING;
   if (e2b__origin_enter(exchange) != 0) {

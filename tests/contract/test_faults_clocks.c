@@ -245,6 +245,39 @@ static void keep_alives_are_no_silence(void **state) {
   faults_close(&f);
 }
 
+static void be_slow(e2b_command_t *command, const char *data, size_t len, void *user_data) {
+  (void)command;
+  (void)data;
+  (void)len;
+  (void)user_data;
+  uv_sleep(120);
+}
+
+/* A reader that keeps the loop busy for longer than the clock: meanwhile more has come. */
+static void a_slow_reader_is_no_silence(void **state) {
+  faults_t f;
+  faults_open(&f, *state);
+  f.options.silence_timeout_ms = 50;
+  faults_sandbox(&f);
+  bytes_t body = {NULL, 0};
+  bytes_t rest = {NULL, 0};
+  put_start(&f, &body, 7);
+  put_out(&f, &body, "so far", 6);
+  put_exit(&f, &rest, 0);
+  put_end(&rest, NULL);
+  fault_rule_t *rule = fault_on(f.server, START);
+  faults_stream(&f, rule, &body, false);
+  fault_chunk(rule, rest.data, rest.len);
+  fault_last_chunk(rule);
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.on_stdout = be_slow;
+  faults_succeeds(&f, e2b_run_shell(f.sandbox, "true", &options));
+  bytes_free(&body);
+  bytes_free(&rest);
+  faults_close(&f);
+}
+
 /* The daemon ends it in time; when it does not, the client does, a little later. */
 static void a_lifetime_ends_also_when_the_daemon_forgets_it(void **state) {
   faults_t f;
@@ -297,6 +330,7 @@ int main(void) {
       IN_BOTH(a_call_says_when_its_stream_has_to_begin),
       IN_BOTH(a_silent_stream_is_given_up),
       IN_BOTH(keep_alives_are_no_silence),
+      IN_BOTH(a_slow_reader_is_no_silence),
       IN_BOTH(a_lifetime_ends_also_when_the_daemon_forgets_it),
       IN_BOTH(a_stream_without_limits_has_none),
   };

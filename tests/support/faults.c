@@ -103,8 +103,17 @@ void faults_succeeds(faults_t *f, e2b_future_t *future) {
 /* --- streams ---------------------------------------------------------------------------------- */
 
 void bytes_add(bytes_t *b, const void *data, size_t len) {
-  b->data = realloc(b->data, b->len + len + 1);
-  assert_non_null(b->data);
+  size_t size = 64;
+  while (size <= b->len) {
+    size *= 2;
+  }
+  if (b->data == NULL || b->len + len >= size) {
+    while (size <= b->len + len) {
+      size *= 2;
+    }
+    b->data = realloc(b->data, size);
+    assert_non_null(b->data);
+  }
   if (len > 0) memcpy(b->data + b->len, data, len);
   b->len += len;
   b->data[b->len] = '\0';
