@@ -107,6 +107,7 @@ static void fail_refused(e2b_transfer_t *transfer, int status) {
   if (e2b__connect_error_decode(body, transfer->answer.len, &transfer->arena, &answer) == 0) {
     error = e2b__refusal_error(&transfer->arena, status, &answer);
   }
+  error.attempts = 1;
   e2b__future_fail(transfer->future, &error);
   transfer_free(transfer);
 }

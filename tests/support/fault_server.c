@@ -16,6 +16,7 @@ typedef enum step_kind {
   WAIT,
   HOLD,
   CALL,
+  READ_ON,
   HALF_CLOSE,
   CLOSE,
   RESET,
@@ -74,6 +75,7 @@ typedef struct connection {
   size_t sent; /* of the step */
   char *made;  /* buffer of a generating step */
   bool held;
+  bool reads_on; /* the step waits for the rest of the request */
   bool closing;
   char input[READ_SIZE];
 } connection;
@@ -98,6 +100,8 @@ struct fault_server {
 };
 
 static void play(connection *c);
+static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *buf);
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf);
 static void read_on(connection *c);
 
 static void *grab(void *old, size_t size) {
@@ -256,6 +260,10 @@ void fault_call(fault_rule_t *rule, void (*fn)(void *ctx), void *ctx) {
   step *s = add_step(rule, CALL, NULL, 0);
   s->fn = fn;
   s->ctx = ctx;
+}
+
+void fault_read_on(fault_rule_t *rule) {
+  add_step(rule, READ_ON, NULL, 0);
 }
 
 void fault_half_close(fault_rule_t *rule) {
@@ -462,6 +470,11 @@ static void play(connection *c) {
     s->fn(s->ctx);
     next_step(c);
     break;
+  case READ_ON:
+    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    c->reads_on = c->request != NULL;
+    if (!c->reads_on) next_step(c);
+    break;
   case HALF_CLOSE:
     c->shutdown.data = c;
     if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shut_down) != 0) hang_up(c, false);
@@ -503,6 +516,11 @@ static void refuse_unexpected(connection *c) {
 
 /* Is it time to answer the request that is being read? */
 static void answer_if_due(connection *c, fault_request_t *request) {
+  if (c->reads_on && request->complete) {
+    c->reads_on = false;
+    next_step(c);
+    return;
+  }
   if (c->rule != NULL || c->answered == request) return;
   fault_rule_t *rule = find_rule(c, request);
   const bool due = request->complete ||

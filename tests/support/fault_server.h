@@ -113,6 +113,8 @@ void fault_hold(fault_rule_t *rule);
 void fault_release(fault_server_t *server); /* all that are held now */
 unsigned fault_held(const fault_server_t *server);
 void fault_call(fault_rule_t *rule, void (*fn)(void *ctx), void *ctx);
+/* Reads again after fault_stop_reading(), and goes on when the request is complete. */
+void fault_read_on(fault_rule_t *rule);
 /* Ends of the connection: our sending side only, both, or a reset. */
 void fault_half_close(fault_rule_t *rule);
 void fault_close(fault_rule_t *rule);
