@@ -2,107 +2,185 @@
 #include "host/watch_service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
-#include "host/entry.h"
+#include "base/utf8.h"
 #include "host/paths.h"
 #include "host/watcher.h"
 
-enum { QUEUE_CEILING = 100000 };
+/* A queue is kept in binary; as JSON, however its names are escaped, it still fits into an answer.
+ */
+enum { WATCHERS_CEILING = 64, QUEUE_CEILING = 8 << 20 };
 
 static const e2b__empty_t nothing;
 
-static const char full_queue[] = "watcher error: fsnotify: queue or buffer overflow";
+static const char overflow[] = "fsnotify: queue or buffer overflow";
 
-/* Opens what the request asks for, or answers why not. */
-static e2b__host_watcher_t *open_watcher(e2b__host_call_t *call,
-                                         const e2b__watch_request_t *input) {
-  e2b__host_sandbox_t *sandbox = call->request->sandbox;
-  e2b__host_watcher_t *watcher = NULL;
-  struct stat st;
-  const char *why = NULL;
-  char *path = e2b__host_path_expand(sandbox, &call->scratch, input->path, call->as_root, &why);
-  if (path == NULL) {
-    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, "%s",
-                        why != NULL ? why : "out of memory");
-    return NULL;
-  }
-  int rc = e2b__host_stat(sandbox, path, true, &st);
-  if (rc == -ENOENT || rc == -ELOOP) {
-    e2b__host_call_fail(call, E2B__CODE_NOT_FOUND, "path %s not found: stat %s: %s", path, path,
-                        e2b__host_error_text(ENOENT));
-  } else if (rc != 0) {
-    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error statting path %s: stat %s: %s", path, path,
-                        e2b__host_error_text(-rc));
-  } else if (!S_ISDIR(st.st_mode)) {
-    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, "path %s not a directory", path);
-  } else {
-    rc = e2b__host_watcher_open(sandbox, path, input->recursive, &watcher);
-    if (rc != 0)
-      e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error watching path %s: %s", path,
-                          e2b__host_error_text(-rc));
-  }
-  return watcher;
+#define BAD_TEXT "marshal message: proto: field filesystem.%s contains invalid UTF-8"
+
+static const char *bad_field(const e2b__filesystem_event_t *event) {
+  return e2b__utf8_valid(event->name.ptr, event->name.len) ? "EntryInfo.symlink_target"
+                                                           : "FilesystemEvent.name";
 }
 
-/* The entry of an event, if it is asked for and still there. */
-static e2b__entry_info_t *entry_of(const e2b__host_watcher_t *watcher, e2b__arena_t *arena,
-                                   const char *name, int type) {
-  if (type == E2B__EVENT_TYPE_REMOVE || type == E2B__EVENT_TYPE_RENAME) return NULL;
-  e2b__entry_info_t *entry = e2b__arena_calloc(arena, 1, sizeof *entry);
-  size_t size = strlen(watcher->path) + strlen(name) + 2;
-  char *path = e2b__arena_alloc(arena, size);
-  if (entry == NULL || path == NULL) return NULL;
-  snprintf(path, size, "%s/%s", watcher->path, name);
-  return e2b__host_entry(watcher->sandbox, arena, path, entry) == 0 ? entry : NULL;
+/* ---- what both kinds begin with ---- */
+
+/* Not the file system of the sandbox itself, whatever that is: all who change it are on this
+ * machine. */
+static bool is_remote(const e2b__host_sandbox_t *sandbox, const char *path) {
+  struct stat root, st;
+  struct statfs fs;
+  int fd = e2b__host_open(sandbox, path, O_PATH, 0);
+  if (fd < 0) return false;
+  bool known = fstatfs(fd, &fs) == 0 && fstat(fd, &st) == 0;
+  bool own = known && fstat(sandbox->root_fd, &root) == 0 && root.st_dev == st.st_dev;
+  close(fd);
+  if (!known || own) return false;
+  switch ((uint32_t)fs.f_type) {
+  case 0x6969:                  /* NFS */
+  case 0xff534d42:              /* CIFS */
+  case 0x517b:                  /* SMB */
+  case 0xfe534d42:              /* SMB 2 */
+  case 0x65735546: return true; /* FUSE */
+  default: return false;
+  }
+}
+
+static size_t count(const e2b__list_t *list) {
+  size_t n = 0;
+  for (const e2b__list_t *node = list->next; node != list; node = node->next)
+    n++;
+  return n;
+}
+
+/* The directory that is asked for, or an answer that says why not. */
+static char *check_path(e2b__host_call_t *call, const e2b__watch_request_t *input) {
+  e2b__host_sandbox_t *sandbox = call->request->sandbox;
+  struct stat st;
+  const char *why = NULL;
+  if (count(&sandbox->watchers) >= WATCHERS_CEILING ||
+      count(&sandbox->polled_watchers) >= WATCHERS_CEILING) {
+    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED,
+                        "error creating watcher: this sandbox has too many");
+    return NULL;
+  }
+  char *path =
+      e2b__host_path_expand(sandbox, &call->request->arena, input->path, call->as_root, &why);
+  if (path == NULL) {
+    e2b__host_call_fail(call,
+                        why != NULL ? E2B__CODE_INVALID_ARGUMENT : E2B__CODE_RESOURCE_EXHAUSTED,
+                        "%s", why != NULL ? why : "out of memory");
+    return NULL;
+  }
+  bool has_nul = input->path.len > 0 && memchr(input->path.ptr, 0, input->path.len) != NULL;
+  int rc = has_nul ? -EINVAL : e2b__host_stat(sandbox, path, true, &st);
+  if (rc == -ENOENT)
+    e2b__host_call_fail(call, E2B__CODE_NOT_FOUND, "path %s not found: stat %s: %s", path, path,
+                        e2b__host_error_text(ENOENT));
+  else if (rc != 0)
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error statting path %s: stat %s: %s", path, path,
+                        e2b__host_error_text(-rc));
+  else if (!S_ISDIR(st.st_mode))
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, "path %s not a directory: %%!w(<nil>)",
+                        path);
+  else if (!input->allow_network_mounts && is_remote(sandbox, path))
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT,
+                        "cannot watch path on network filesystem: %s", path);
+  else
+    return path;
+  return NULL;
+}
+
+/* `ready` follows, at once or later; or false, and the answer is given. *slot is the watcher. */
+static bool open_watcher(e2b__host_call_t *call, const e2b__watch_request_t *input,
+                         const char *path, const e2b__host_watcher_ops_t *ops, void *data,
+                         e2b__host_watcher_t **slot) {
+  char *clean = e2b__host_path_clean(&call->request->arena, path);
+  int rc = clean == NULL
+               ? -ENOMEM
+               : e2b__host_watcher_new(call->request->sandbox, input, clean, ops, data, slot);
+  if (rc != 0) {
+    /* Most likely it is the machine's limit, which only its owner can raise. */
+    E2B__HOST_LOG(call->request->host, WARN,
+                  "no watcher: %s (inotify descriptors: fs.inotify.max_user_instances)",
+                  strerror(-rc));
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error creating watcher: %s",
+                        e2b__host_error_text(-rc));
+    return false;
+  }
+  rc = e2b__host_watcher_start(*slot);
+  if (rc == 0) return true;
+  *slot = NULL;
+  e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error adding path %s to watcher: %s", path,
+                      e2b__host_error_text(-rc));
+  return false;
 }
 
 /* ---- WatchDir: a stream ---- */
 
 typedef struct stream_watch {
   e2b__host_call_t *call;
+  const char *path;
   e2b__host_watcher_t *watcher; /* NULL once it has ended */
-  bool include_entry;
   uint64_t last_event;
   e2b__host_alarm_t keepalive;
   e2b__host_alarm_t deadline;
 } stream_watch_t;
 
+static e2b__host_alarms_t *alarms_of(const stream_watch_t *watch) {
+  return &watch->call->request->host->alarms;
+}
+
 static void stop(stream_watch_t *watch) {
-  e2b__host_alarms_t *alarms = &watch->call->request->host->alarms;
-  e2b__host_alarm_cancel(alarms, &watch->keepalive);
-  e2b__host_alarm_cancel(alarms, &watch->deadline);
+  e2b__host_alarm_cancel(alarms_of(watch), &watch->keepalive);
+  e2b__host_alarm_cancel(alarms_of(watch), &watch->deadline);
   if (watch->watcher != NULL) e2b__host_watcher_close(watch->watcher);
   watch->watcher = NULL;
 }
 
-static void send_response(stream_watch_t *watch, const e2b__watch_response_t *response) {
-  if (watch->call->answered) return;
+static int send_response(stream_watch_t *watch, const e2b__watch_response_t *response) {
   watch->last_event = e2b__host_now();
-  int rc = e2b__host_call_send(watch->call, &e2b__watch_response, response);
-  if (rc == 0) return;
-  stop(watch);
-  if (rc == E2B_EINVAL)
-    e2b__host_call_fail(watch->call, E2B__CODE_UNKNOWN,
-                        "error sending filesystem event: a name contains invalid UTF-8");
-  else
-    e2b__host_call_fail(watch->call, E2B__CODE_INTERNAL, "%s", full_queue);
+  return e2b__host_call_send(watch->call, &e2b__watch_response, response);
 }
 
-static void on_stream_event(e2b__host_watcher_t *watcher, const char *name, int type) {
+static void on_stream_event(e2b__host_watcher_t *watcher, const e2b__filesystem_event_t *event) {
   stream_watch_t *watch = watcher->data;
-  e2b__filesystem_event_t event = {e2b__str(name), type, NULL};
-  e2b__watch_response_t response = {.filesystem = &event};
-  if (watch->include_entry) event.entry = entry_of(watcher, &watch->call->scratch, name, type);
-  send_response(watch, &response);
-  e2b__arena_reset(&watch->call->scratch);
+  e2b__host_call_t *call = watch->call;
+  e2b__watch_response_t response = {.filesystem = (e2b__filesystem_event_t *)(uintptr_t)event};
+  int rc = send_response(watch, &response);
+  if (rc == 0) {
+    /* A client that does not read: the kernel's queue takes over, and says so when it is full. */
+    if (e2b__host_stream_waiting(&call->stream) >= E2B__HOST_STREAM_HIGH)
+      e2b__host_watcher_hold(watcher, true);
+    return;
+  }
+  stop(watch);
+  if (rc == E2B_EINVAL)
+    e2b__host_call_fail(call, E2B__CODE_UNKNOWN,
+                        "error sending filesystem event: internal: " BAD_TEXT, bad_field(event));
+  else
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "watcher error: %s", overflow);
+}
+
+static void on_stream_drained(e2b__host_stream_t *stream) {
+  e2b__host_call_t *call = E2B__CONTAINER(stream, e2b__host_call_t, stream);
+  stream_watch_t *watch = call->state;
+  if (watch != NULL && watch->watcher != NULL) e2b__host_watcher_hold(watch->watcher, false);
 }
 
 static void on_stream_over(e2b__host_watcher_t *watcher, const char *error) {
   stream_watch_t *watch = watcher->data;
   watch->watcher = NULL; /* it closes itself */
   stop(watch);
-  if (error != NULL) e2b__host_call_fail(watch->call, E2B__CODE_INTERNAL, "%s", error);
+  if (error == NULL) return;
+  if (watcher->ready)
+    e2b__host_call_fail(watch->call, E2B__CODE_INTERNAL, "watcher error: %s", error);
+  else
+    e2b__host_call_fail(watch->call, E2B__CODE_INTERNAL, "error adding path %s to watcher: %s",
+                        watch->path, error);
 }
 
 static void on_keepalive(e2b__host_alarm_t *alarm) {
@@ -112,11 +190,11 @@ static void on_keepalive(e2b__host_alarm_t *alarm) {
   uint64_t interval = (uint64_t)watch->call->keepalive_ms;
   uint64_t quiet = e2b__host_now() - watch->last_event;
   if (quiet >= interval) {
+    /* Not sending one does no harm that the next event would not do. */
     send_response(watch, &response);
     quiet = 0;
   }
-  if (!watch->call->answered)
-    e2b__host_alarm_set(&watch->call->request->host->alarms, alarm, interval - quiet, on_keepalive);
+  e2b__host_alarm_set(alarms_of(watch), alarm, interval - quiet, on_keepalive);
 }
 
 static void on_deadline(e2b__host_alarm_t *alarm) {
@@ -125,94 +203,128 @@ static void on_deadline(e2b__host_alarm_t *alarm) {
   e2b__host_call_fail(watch->call, E2B__CODE_DEADLINE_EXCEEDED, "context deadline exceeded");
 }
 
+static void on_stream_ready(e2b__host_watcher_t *watcher) {
+  stream_watch_t *watch = watcher->data;
+  static e2b__empty_t empty;
+  e2b__watch_response_t response = {.start = &empty};
+  e2b__host_call_open(watch->call, on_stream_drained);
+  send_response(watch, &response);
+  e2b__host_alarm_set(alarms_of(watch), &watch->keepalive, (uint64_t)watch->call->keepalive_ms,
+                      on_keepalive);
+}
+
 static void on_stream_gone(e2b__host_call_t *call) {
   stop(call->state);
 }
 
 void e2b__host_watch_dir_call(e2b__host_call_t *call, const void *message) {
+  static const e2b__host_watcher_ops_t ops = {on_stream_ready, on_stream_event, on_stream_over};
   const e2b__watch_request_t *input = message;
-  static e2b__empty_t empty;
-  e2b__watch_response_t response = {.start = &empty};
-  e2b__host_alarms_t *alarms = &call->request->host->alarms;
+  char *path = check_path(call, input);
+  if (path == NULL) return;
   stream_watch_t *watch = e2b__arena_calloc(&call->request->arena, 1, sizeof *watch);
   if (watch == NULL) {
     e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "out of memory");
     return;
   }
   watch->call = call;
-  watch->include_entry = input->include_entry;
-  watch->watcher = open_watcher(call, input);
-  if (watch->watcher == NULL) return;
-  watch->watcher->event = on_stream_event;
-  watch->watcher->over = on_stream_over;
-  watch->watcher->data = watch;
+  watch->path = path;
   call->state = watch;
   call->gone = on_stream_gone;
-  send_response(watch, &response);
-  e2b__host_alarm_set(alarms, &watch->keepalive, (uint64_t)call->keepalive_ms, on_keepalive);
   if (call->timeout_ms > 0)
-    e2b__host_alarm_set(alarms, &watch->deadline, (uint64_t)call->timeout_ms, on_deadline);
+    e2b__host_alarm_set(alarms_of(watch), &watch->deadline, (uint64_t)call->timeout_ms,
+                        on_deadline);
+  if (!open_watcher(call, input, path, &ops, watch, &watch->watcher)) stop(watch);
 }
 
 /* ---- watchers that are asked ---- */
 
-typedef struct queued {
-  e2b__list_t node;
-  int type;
-  char name[];
-} queued_t;
-
 typedef struct polled {
-  e2b__list_t node; /* of the sandbox */
+  e2b__list_t node; /* of the sandbox, once it has told its id */
   char id[24];
+  e2b__host_call_t *call;       /* until then */
+  const char *path;             /* the call's */
   e2b__host_watcher_t *watcher; /* NULL once it has failed */
-  bool include_entry;
-  char error[128];
-  e2b__list_t events;
-  size_t count;
+  e2b__buffer_t queue;          /* events, as one message in binary */
+  const char *bad;              /* what of the queue cannot be sent; NULL: nothing */
+  char error[160];
 } polled_t;
-
-static void clear_events(polled_t *polled) {
-  e2b__list_t *node;
-  while ((node = e2b__list_take(&polled->events)) != NULL)
-    e2b__free(E2B__CONTAINER(node, queued_t, node));
-  polled->count = 0;
-}
 
 static void polled_free(polled_t *polled) {
   if (polled->watcher != NULL) e2b__host_watcher_close(polled->watcher);
-  clear_events(polled);
+  if (polled->call != NULL) polled->call->gone = NULL;
   e2b__list_remove(&polled->node);
+  e2b__buffer_free(&polled->queue);
   e2b__free(polled);
 }
 
 static void fail_polled(polled_t *polled, const char *error) {
-  snprintf(polled->error, sizeof polled->error, "%s", error);
-  if (polled->watcher != NULL) e2b__host_watcher_close(polled->watcher);
-  polled->watcher = NULL;
+  snprintf(polled->error, sizeof polled->error, "watcher error: %s", error);
+  e2b__buffer_free(&polled->queue);
 }
 
-static void on_polled_event(e2b__host_watcher_t *watcher, const char *name, int type) {
+static void on_polled_event(e2b__host_watcher_t *watcher, const e2b__filesystem_event_t *event) {
   polled_t *polled = watcher->data;
-  size_t len = strlen(name) + 1;
-  queued_t *queued = polled->count < QUEUE_CEILING ? e2b__malloc(sizeof *queued + len) : NULL;
-  if (queued == NULL) {
-    fail_polled(polled, full_queue);
+  e2b__watcher_events_response_t batch = {(e2b__filesystem_event_t *)(uintptr_t)event, 1};
+  /* Encoded messages with repeated fields, one behind the other, are one message. */
+  int rc = e2b__message_encode(&e2b__watcher_events_response, &batch, E2B__PROTO, &polled->queue);
+  if (rc == 0) return;
+  if (rc == E2B_EINVAL) {
+    polled->bad = bad_field(event);
     return;
   }
-  queued->type = type;
-  memcpy(queued->name, name, len);
-  e2b__list_append(&polled->events, &queued->node);
-  polled->count++;
+  fail_polled(polled, overflow);
+  polled->watcher = NULL;
+  e2b__host_watcher_close(watcher);
 }
 
 static void on_polled_over(e2b__host_watcher_t *watcher, const char *error) {
   polled_t *polled = watcher->data;
   polled->watcher = NULL; /* it closes itself */
-  if (error != NULL)
+  if (error != NULL && polled->call == NULL) {
     fail_polled(polled, error);
-  else
-    polled_free(polled);
+    return;
+  }
+  if (error != NULL)
+    e2b__host_call_fail(polled->call, E2B__CODE_INTERNAL, "error adding path %s to watcher: %s",
+                        polled->path, error);
+  polled_free(polled);
+}
+
+static void on_polled_ready(e2b__host_watcher_t *watcher) {
+  polled_t *polled = watcher->data;
+  e2b__host_call_t *call = polled->call;
+  e2b__watcher_id_t response = {e2b__str(polled->id)};
+  polled->call = NULL;
+  call->gone = NULL;
+  e2b__list_append(&watcher->sandbox->polled_watchers, &polled->node);
+  e2b__host_call_reply(call, &e2b__watcher_id, &response);
+}
+
+/* Nobody will ever know its id. */
+static void on_create_gone(e2b__host_call_t *call) {
+  polled_free(call->state);
+}
+
+void e2b__host_create_watcher_call(e2b__host_call_t *call, const void *message) {
+  static const e2b__host_watcher_ops_t ops = {on_polled_ready, on_polled_event, on_polled_over};
+  const e2b__watch_request_t *input = message;
+  char *path = check_path(call, input);
+  if (path == NULL) return;
+  polled_t *polled = e2b__calloc(1, sizeof *polled);
+  if (polled == NULL || e2b__host_random_id(polled->id + 1, 20) != 0) {
+    e2b__free(polled);
+    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "out of memory");
+    return;
+  }
+  polled->id[0] = 'w';
+  polled->call = call;
+  polled->path = path;
+  e2b__list_init(&polled->node);
+  e2b__buffer_init(&polled->queue, QUEUE_CEILING);
+  call->state = polled;
+  call->gone = on_create_gone;
+  if (!open_watcher(call, input, path, &ops, polled, &polled->watcher)) polled_free(polled);
 }
 
 static polled_t *find_polled(e2b__host_call_t *call, e2b__str_t id) {
@@ -226,30 +338,6 @@ static polled_t *find_polled(e2b__host_call_t *call, e2b__str_t id) {
   return NULL;
 }
 
-void e2b__host_create_watcher_call(e2b__host_call_t *call, const void *message) {
-  const e2b__watch_request_t *input = message;
-  polled_t *polled = e2b__calloc(1, sizeof *polled);
-  if (polled == NULL || e2b__host_random_id(polled->id + 1, 20) != 0) {
-    e2b__free(polled);
-    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "out of memory");
-    return;
-  }
-  polled->id[0] = 'w';
-  polled->include_entry = input->include_entry;
-  polled->watcher = open_watcher(call, input);
-  if (polled->watcher == NULL) {
-    e2b__free(polled);
-    return;
-  }
-  e2b__list_init(&polled->events);
-  polled->watcher->event = on_polled_event;
-  polled->watcher->over = on_polled_over;
-  polled->watcher->data = polled;
-  e2b__list_append(&call->request->sandbox->polled_watchers, &polled->node);
-  e2b__watcher_id_t response = {e2b__str(polled->id)};
-  e2b__host_call_reply(call, &e2b__watcher_id, &response);
-}
-
 void e2b__host_watcher_events_call(e2b__host_call_t *call, const void *message) {
   const e2b__watcher_id_t *input = message;
   e2b__watcher_events_response_t response = {NULL, 0};
@@ -261,21 +349,16 @@ void e2b__host_watcher_events_call(e2b__host_call_t *call, const void *message) 
     e2b__host_call_fail(call, E2B__CODE_INTERNAL, "%s", polled->error);
     return;
   }
-  response.events = e2b__arena_calloc(&call->scratch, polled->count + 1, sizeof *response.events);
-  if (response.events == NULL) {
+  if (polled->bad != NULL)
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL, BAD_TEXT, polled->bad);
+  else if (polled->queue.len > 0 &&
+           e2b__message_decode(&e2b__watcher_events_response, polled->queue.data, polled->queue.len,
+                               E2B__PROTO, &call->scratch, &response, NULL) != 0)
     e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "out of memory");
-    return;
-  }
-  for (e2b__list_t *node = polled->events.next; node != &polled->events; node = node->next) {
-    queued_t *queued = E2B__CONTAINER(node, queued_t, node);
-    e2b__filesystem_event_t *event = &response.events[response.events_count++];
-    event->name = e2b__str(queued->name);
-    event->type = queued->type;
-    if (polled->include_entry && polled->watcher != NULL)
-      event->entry = entry_of(polled->watcher, &call->scratch, queued->name, queued->type);
-  }
-  e2b__host_call_reply(call, &e2b__watcher_events_response, &response);
-  clear_events(polled);
+  else
+    e2b__host_call_reply(call, &e2b__watcher_events_response, &response);
+  polled->bad = NULL;
+  e2b__buffer_free(&polled->queue);
 }
 
 void e2b__host_remove_watcher_call(e2b__host_call_t *call, const void *message) {
@@ -286,7 +369,7 @@ void e2b__host_remove_watcher_call(e2b__host_call_t *call, const void *message) 
   e2b__host_call_reply(call, &e2b__empty, &nothing);
 }
 
-/* With the sandbox; those whose watcher has failed before. */
+/* With the sandbox, before the watchers themselves. */
 void e2b__host_polled_watchers_free(e2b__host_sandbox_t *sandbox) {
   while (!e2b__list_empty(&sandbox->polled_watchers))
     polled_free(E2B__CONTAINER(sandbox->polled_watchers.next, polled_t, node));
