@@ -113,6 +113,11 @@ static size_t on_head_line(char *line, size_t size, size_t count, void *ctx) {
   e2b__exchange_t *exchange = ctx;
   if (count <= 2 && (line[0] == '\r' || line[0] == '\n')) {
     exchange->got_head = true;
+    /* Nobody wants the rest of the body, and curl would wait for it as long as it is paused. */
+    if (exchange->request.source != NULL && e2b__exchange_status(exchange) >= 300) {
+      exchange->refused = true;
+      e2b__exchange_continue_body(exchange);
+    }
   } else if (count > 5 && memcmp(line, "HTTP/", 5) == 0) {
     exchange->got_head = false; /* another follows after 1xx */
   }
@@ -123,6 +128,7 @@ static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
   e2b__exchange_t *exchange = ctx;
   const e2b__http_request_t *request = &exchange->request;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
+  if (exchange->refused) return 0;
   size_t room = size * count;
   touch(exchange);
   if (request->source != NULL) {
@@ -469,7 +475,8 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->refusal = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
       exchange->fresh = false;
-  exchange->counted = exchange->paused = exchange->starved = exchange->overdue = false;
+  exchange->counted = exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
+      false;
   exchange->why[0] = '\0';
   exchange->state = E2B__EXCHANGE_WAITING;
   if (e2b__origin_enter(exchange) != 0) {

@@ -80,6 +80,7 @@ struct e2b__exchange {
   bool counted;              /* in http->short_in_flight */
   bool paused;               /* wanted by the owner */
   bool starved;              /* the body's source had nothing */
+  bool refused;              /* an answer that is an error has come before the body's end */
   bool overdue;              /* a clock ran out; what waits in the socket may save it */
   e2b__task_t nudge;         /* curl is to be told of a change of paused or starved */
   struct curl_slist resolve; /* curl reads it when the transfer begins, not when it is set */
