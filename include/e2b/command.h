@@ -43,7 +43,9 @@ typedef struct e2b_run_options {
   const char *tag;  /* a label to find it by */
 
   /* Bytes for standard input, which ends after them. Copied. Without them, e2b_run_*() give the
-   * program no input at all, and e2b_command_start() only when `keep_stdin_open` says so. */
+   * program no input at all, and e2b_command_start() only when `keep_stdin_open` says so. When they
+   * cannot be delivered the outcome is that failure: a program that e2b_run_*() waits for is
+   * killed, one that was started runs on. */
   const void *stdin_data;
   size_t stdin_len;
   int keep_stdin_open;

@@ -106,7 +106,10 @@ void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error) {
   refresh_execution(command);
   e2b__command_hold(command);
   e2b__list_remove(&command->guest.node);
-  e2b__input_stop(command, E2B_ENOSTDIN);
+  /* Of a program that is lost nobody knows whether it has an input; of one that ended it is gone.
+   */
+  const bool lost = error != NULL && error->code != E2B_ETIMEDOUT;
+  e2b__input_stop(command, lost ? error->code : E2B_ENOSTDIN);
   if (command->starting != NULL) {
     e2b_future_t *future = command->starting;
     command->starting = NULL;
@@ -147,6 +150,23 @@ void e2b_command_disconnect(e2b_command_t *command) {
     e2b__command_drop(command);
   }
   e2b__command_drop(command);
+}
+
+void e2b__command_lose_input(e2b_command_t *command, const e2b_error_t *error) {
+  if (command->state != E2B__COMMAND_RUNNING || command->input_lost) return;
+  command->input_lost = true;
+  command->input_error = e2b__error_copy(&command->arena, error);
+  if (command->kill_if_abandoned) {
+    e2b_future_t *kill = e2b_command_kill_by_pid(command->sandbox, command->pid);
+    const bool under_way = kill != NULL && !e2b_future_is_done(kill);
+    e2b_future_release(kill);
+    if (under_way) return; /* its end, or that of the connection, is the outcome */
+  }
+  e2b__stream_cancel(command->stream);
+  command->stream = NULL;
+  command->execution.duration_us = (e2b__monotonic_ns() - command->started_ns) / 1000;
+  e2b__command_conclude(command, &command->input_error);
+  e2b__command_drop(command); /* the stream's */
 }
 
 static void on_client_close(e2b__guest_t *guest) {
@@ -361,7 +381,9 @@ static void on_end(void *ctx, const e2b_error_t *error) {
   flush_tails(command);
   if (command->state == E2B__COMMAND_EXITED) {
     refresh_execution(command);
-    if (command->review == NULL || !command->review(command, command->review_ctx)) {
+    if (command->input_lost && !command->execution.exited) {
+      e2b__command_conclude(command, &command->input_error); /* it was our own kill */
+    } else if (command->review == NULL || !command->review(command, command->review_ctx)) {
       e2b__command_conclude(command, NULL);
     }
   } else if (command->state != E2B__COMMAND_LEFT) {

@@ -51,6 +51,8 @@ struct e2b_command {
   bool has_lifetime;
   bool has_error;
   e2b_error_t error; /* strings in the arena */
+  bool input_lost;   /* what it was promised on standard input did not reach it, because of: */
+  e2b_error_t input_error;
   e2b_execution_t execution;
   e2b__arena_t arena; /* of the result */
   e2b__arena_t event; /* of one event */
@@ -93,6 +95,10 @@ typedef struct e2b__command_spec {
 e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec);
 /* Gives the outcome to everybody who waits. With `error` it is a failure. */
 void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error);
+
+/* The program does not get the input that it was started with, and may wait for it for ever: it is
+ * killed, or, when it does not belong to the call, let go. */
+void e2b__command_lose_input(e2b_command_t *command, const e2b_error_t *error);
 
 /* Starts another program in place of one that has exited and was under review; what that printed is
  * forgotten. 0 or an error. */

@@ -15,6 +15,7 @@ typedef struct input {
   e2b_future_t *future; /* NULL: nobody waits */
   e2b_command_t *command;
   bool end;
+  bool promised; /* with the start of the program */
   size_t len;
   char data[];
 } input;
@@ -95,6 +96,16 @@ static void settle(e2b__list_t *list, const e2b_error_t *error) {
   }
 }
 
+/* Did the program miss something that it was started with? One that has ended or closed its input
+ * did not want it. */
+static bool is_loss(const e2b__list_t *list, const e2b_error_t *error) {
+  if (error->code == 0 || error->code == E2B_ENOSTDIN || error->code == E2B_ENOTFOUND) return false;
+  for (const e2b__list_t *node = list->next; node != list; node = node->next) {
+    if (E2B__CONTAINER(node, input, node)->promised) return true;
+  }
+  return false;
+}
+
 static void call_free(input_call *call) {
   e2b__buffer_free(&call->body);
   e2b__free(call->url);
@@ -144,7 +155,9 @@ static void on_sent(void *ctx, const e2b__call_result_t *result) {
                 : e2b__error(E2B_ENOMEM);
     error.code = refusal_code(&error);
   }
+  const bool lost = is_loss(&call->batch, &error);
   settle(&call->batch, error.code != 0 ? &error : NULL);
+  if (lost) e2b__command_lose_input(command, &error);
   call_free(call);
   offer_drain(command);
   e2b__input_pump(command);
@@ -223,11 +236,14 @@ void e2b__input_pump(e2b_command_t *command) {
   }
   const e2b_error_t error = e2b__error(rc);
   e2b__command_hold(command);
+  bool lost = is_loss(&command->inputs, &error);
   if (call != NULL) {
+    lost |= is_loss(&call->batch, &error);
     settle(&call->batch, &error);
     call_free(call);
   }
   settle(&command->inputs, &error);
+  if (lost) e2b__command_lose_input(command, &error);
   e2b__command_drop(command);
 }
 
@@ -238,6 +254,7 @@ int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool e
   item->future = future;
   item->command = command;
   item->end = end;
+  item->promised = future == NULL;
   item->len = len;
   if (len > 0) memcpy(item->data, data, len);
   e2b__command_hold(command);

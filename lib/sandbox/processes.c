@@ -105,7 +105,10 @@ static void on_signalled(e2b_future_t *inner, void *user_data) {
   const e2b_execution_t *execution = e2b_future_execution(inner);
   if (call->outer != NULL) {
     if (execution == NULL) {
-      e2b__future_fail(call->outer, e2b_future_error(inner));
+      e2b_error_t error = *e2b_future_error(inner);
+      error.operation = ""; /* it is ours that failed */
+      error.partial = NULL; /* goes with the inner future */
+      e2b__future_fail(call->outer, &error);
     } else {
       e2b__future_succeed_number(call->outer, execution->exit_code == 0);
     }
