@@ -26,8 +26,8 @@ static const e2b_process_info_t *find(uint32_t pid) {
 }
 
 static void until_gone(uint32_t pid) {
-  while (find(pid) != NULL) {
-    scene_turn(PACE_MS, NULL);
+  for (unsigned tries = 0; find(pid) != NULL; tries++) {
+    scene_pace(tries);
   }
 }
 
@@ -299,9 +299,10 @@ static void a_paused_flood(void **state) {
       continue;
     }
     size_t before;
+    unsigned tries = 0;
     do { /* what was on its way may still come */
       before = it.bytes;
-      scene_turn(PACE_MS, NULL);
+      scene_pace(tries++);
     } while (it.bytes != before);
     assert_false(e2b_future_is_done(end));
     /* It is stuck, and other calls are not. Much fits into what lies between. */
@@ -322,9 +323,7 @@ static void pausing_stops_what_comes(void **state) {
   options->on_stdout = on_flood;
   options->user_data = &it;
   e2b_command_t *command = start("exec yes 1", options);
-  while (!it.paused) {
-    scene_turn(LONG_ENOUGH_MS, &it.paused);
-  }
+  assert_true(scene_turn(LONG_ENOUGH_MS, &it.paused));
   /* Data that had arrived is held, not delivered. */
   const size_t bytes = it.bytes;
   scene_turn(300, NULL);

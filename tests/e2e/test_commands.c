@@ -230,8 +230,8 @@ static void a_lifetime(void **state) {
   assert_err(error->partial, "bad\n");
   assert_int_equal(error->sandbox, E2B_PRESENCE_ALIVE);
   /* It is not only given up: it dies. */
-  while (runs(error->partial->pid)) {
-    scene_turn(PACE_MS, NULL);
+  for (unsigned tries = 0; runs(error->partial->pid); tries++) {
+    scene_pace(tries);
   }
 }
 
@@ -241,9 +241,10 @@ static void cancelling_kills_the_program(void **state) {
   char line[256];
   snprintf(line, sizeof line, "echo $$ >%s; exec sleep 600", mark);
   e2b_future_t *future = scene_keep(e2b_run_shell(scene.sandbox, line, NULL));
-  while (!YES(e2b_files_exists(scene.sandbox, mark, NULL)) ||
-         BYTES(e2b_files_read(scene.sandbox, mark, NULL))->len == 0) {
-    scene_turn(PACE_MS, NULL);
+  for (unsigned tries = 0; !YES(e2b_files_exists(scene.sandbox, mark, NULL)) ||
+                           BYTES(e2b_files_read(scene.sandbox, mark, NULL))->len == 0;
+       tries++) {
+    scene_pace(tries);
   }
   assert_int_equal(e2b_future_cancel(future), 0);
   assert_int_equal(e2b_future_await(future, 0), E2B_ECANCELED);

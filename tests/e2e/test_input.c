@@ -148,10 +148,10 @@ static void a_reader_that_went_away(void **state) {
       e2b_command_start_shell(scene.sandbox, "exec <&-; echo deaf; exec sleep 600", options));
   e2b_future_t *written = NULL;
   int rc = 0;
-  while (rc == 0) { /* the pipe takes some before it closes */
+  for (unsigned tries = 0; rc == 0; tries++) { /* the pipe takes some before it closes */
     written = scene_keep(e2b_command_write(deaf, "x", 1));
     rc = e2b_future_await(written, LONG_ENOUGH_MS);
-    scene_turn(PACE_MS, NULL);
+    scene_pace(tries);
   }
   assert_int_equal(rc, E2B_ENOSTDIN);
   OK(e2b_command_kill(deaf));

@@ -102,18 +102,20 @@ static void hundred_megabytes_are_too_many(void **state) {
   FAILS(E2B_ETOOBIG, e2b_run_shell(scene.sandbox, "exec head -c 100000000 /dev/zero", NULL));
 }
 
+static bool runs(uint32_t pid) {
+  const e2b_process_list_t *list = e2b_future_process_list(OK(e2b_command_list(scene.sandbox)));
+  for (size_t i = 0; i < list->count; i++) {
+    if (list->items[i].pid == pid) return true;
+  }
+  return false;
+}
+
 static void endless_output_is_ended(void **state) {
   (void)state;
   const e2b_error_t *error = FAILS(E2B_ETOOBIG, e2b_run_shell(scene.sandbox, "exec yes", NULL));
   const uint32_t pid = error->partial->pid;
-  bool found = true;
-  while (found) {
-    found = false;
-    const e2b_process_list_t *list = e2b_future_process_list(OK(e2b_command_list(scene.sandbox)));
-    for (size_t i = 0; i < list->count; i++) {
-      if (list->items[i].pid == pid) found = true;
-    }
-    scene_turn(PACE_MS, NULL);
+  for (unsigned tries = 0; runs(pid); tries++) {
+    scene_pace(tries);
   }
 }
 

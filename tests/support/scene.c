@@ -10,7 +10,7 @@
 
 scene_t scene;
 
-enum { MOST_KEPT = 4096 };
+enum { MOST_KEPT = 16384 };
 
 typedef struct kept {
   void *items[MOST_KEPT];
@@ -53,6 +53,11 @@ bool scene_turn(uint64_t ms, const bool *flag) {
     uv_run(&loop, UV_RUN_NOWAIT);
   }
   return flag != NULL && *flag;
+}
+
+void scene_pace(unsigned tries) {
+  if (tries > LONG_ENOUGH_MS / PACE_MS) fail_msg("what the test waits for does not happen");
+  scene_turn(PACE_MS, NULL);
 }
 
 e2b_future_t *scene_keep(e2b_future_t *future) {

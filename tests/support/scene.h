@@ -54,6 +54,9 @@ e2b_sandbox_t *scene_sandbox(e2b_future_t *future);
 bool scene_turn(uint64_t ms, const bool *flag);
 #define LONG_ENOUGH_MS 120000
 #define PACE_MS        20
+/* One more try of a poll: turns the loop a little; fails the test after two minutes of them.
+ *     for (unsigned tries = 0; !there(); tries++) scene_pace(tries);  */
+void scene_pace(unsigned tries);
 
 /* An absolute path in the scene's own directory; lent for the test. */
 const char *scene_path(const char *name);

@@ -6,7 +6,9 @@
  * E2B_API_KEY, E2B_SANDBOX_URL, E2B_DEBUG), else the local sandbox host in this very process, on
  * the same loop. E2B_TEST_NO_ISOLATION=1 allows the host to run without namespaces where there are
  * none; without it that is a failure, with its reason. E2B_TEST_PYTHON names the host's Python
- * environment; E2B_TEST_RPC=json and E2B_TEST_API=2 choose the other encoding and spelling. */
+ * environment; E2B_TEST_SHARED=1 says that the sandboxes of the named server share one file system
+ * and one process table; E2B_TEST_RPC=json and E2B_TEST_API=2 choose the other encoding and
+ * spelling. */
 
 #include <stdbool.h>
 
