@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 
 /* multipart/form-data, as the daemon's /files takes it: parts named "file" with a path as file
- * name. Taking such a body apart is the HTTP server library's business. */
+ * name. multipart_read.h takes such a body apart. */
 
 /* Head of one part: boundary line, Content-Disposition (quotes, backslashes and line breaks of the
  * file name escaped), Content-Type, blank line. The part's bytes follow, then e2b__multipart_tail
