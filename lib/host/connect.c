@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "host/gzip.h"
+#include "host/http_text.h"
 #include "proto/base64.h"
 #include "proto/json.h"
 
@@ -54,6 +56,23 @@ static int append_envelope(e2b__buffer_t *out, unsigned flags, const char *data,
   return rc;
 }
 
+/* The same as gzip, if the client wants that. */
+static int append_payload(const e2b__host_call_t *call, e2b__buffer_t *out, unsigned flags,
+                          const char *data, size_t len) {
+  if (!call->compress) return append_envelope(out, flags, data, len);
+  size_t at = out->len;
+  int rc = append_envelope(out, 0, "", 0);
+  if (rc == 0) rc = e2b__gzip_whole(out, data, len);
+  if (rc != 0) {
+    e2b__buffer_truncate(out, at);
+    return rc;
+  }
+  unsigned char prefix[E2B__ENVELOPE_PREFIX];
+  e2b__envelope_prefix(prefix, flags | E2B__ENVELOPE_COMPRESSED, out->len - at - sizeof prefix);
+  memcpy(out->data + at, prefix, sizeof prefix);
+  return 0;
+}
+
 static const char *stream_type(const e2b__host_call_t *call) {
   return call->encoding == E2B__JSON ? "application/connect+json" : "application/connect+proto";
 }
@@ -62,10 +81,25 @@ void e2b__host_call_open(e2b__host_call_t *call, void (*drained)(e2b__host_strea
   if (call->stream_open) return;
   call->stream_open = true;
   e2b__host_stream_start(call->request, &call->stream, stream_type(call), drained);
+  struct MHD_Response *response = call->request->response;
+  if (response == NULL) return;
+  MHD_add_response_header(response, "Connect-Accept-Encoding", "gzip");
+  if (call->compress) MHD_add_response_header(response, "Connect-Content-Encoding", "gzip");
+}
+
+static int send_compressed(e2b__host_call_t *call, const e2b__message_t *type,
+                           const void *message) {
+  e2b__buffer_t plain = E2B__BUFFER_INIT(E2B__HOST_STREAM_CEILING);
+  int rc = e2b__message_encode(type, message, call->encoding, &plain);
+  if (rc == 0) rc = append_payload(call, &call->stream.out, 0, plain.data, plain.len);
+  e2b__buffer_free(&plain);
+  if (rc == 0) e2b__host_stream_flush(&call->stream);
+  return rc;
 }
 
 int e2b__host_call_send(e2b__host_call_t *call, const e2b__message_t *type, const void *message) {
   e2b__host_call_open(call, NULL);
+  if (call->compress) return send_compressed(call, type, message);
   e2b__buffer_t *out = &call->stream.out;
   size_t at = out->len;
   unsigned char prefix[E2B__ENVELOPE_PREFIX] = {0};
@@ -85,9 +119,27 @@ void e2b__host_call_end(e2b__host_call_t *call) {
   if (call->answered) return;
   call->answered = true;
   e2b__host_call_open(call, NULL);
-  if (append_envelope(&call->stream.out, E2B__ENVELOPE_END_STREAM, "{}", 2) != 0)
+  if (append_payload(call, &call->stream.out, E2B__ENVELOPE_END_STREAM, "{}", 2) != 0)
     e2b__host_request_reset(call->request);
   e2b__host_stream_end(&call->stream);
+}
+
+/* Of a unary call; `data` NULL: there is none to be had. Failures are never compressed. */
+static void answer_unary(e2b__host_call_t *call, unsigned status, const char *type,
+                         const e2b__buffer_t *body) {
+  e2b__buffer_t gzip = E2B__BUFFER_INIT(E2B__HOST_RPC_CEILING);
+  struct MHD_Response *response = NULL;
+  bool compress = call->compress && status == 200;
+  if (body != NULL && compress && e2b__gzip_whole(&gzip, body->data, body->len) == 0)
+    response = e2b__host_response(type, gzip.data, gzip.len);
+  else if (body != NULL && !compress)
+    response = e2b__host_response(type, body->data, body->len);
+  e2b__buffer_free(&gzip);
+  if (response != NULL) {
+    MHD_add_response_header(response, "Accept-Encoding", "gzip");
+    if (compress) MHD_add_response_header(response, "Content-Encoding", "gzip");
+  }
+  e2b__host_answer(call->request, status, response);
 }
 
 void e2b__host_call_reply(e2b__host_call_t *call, const e2b__message_t *type, const void *message) {
@@ -105,8 +157,7 @@ void e2b__host_call_reply(e2b__host_call_t *call, const e2b__message_t *type, co
   } else {
     const char *given = e2b__host_header(call->request, "Content-Type");
     call->answered = true;
-    e2b__host_answer(call->request, 200,
-                     rc == 0 ? e2b__host_response(given, out.data, out.len) : NULL);
+    answer_unary(call, 200, given, rc == 0 ? &out : NULL);
   }
   e2b__buffer_free(&out);
 }
@@ -128,12 +179,11 @@ void e2b__host_call_fail(e2b__host_call_t *call, e2b__host_code_t code, const ch
     rc = write_error(&out, code, message.data, call->method->kind != E2B__CALL_UNARY);
   }
   if (call->method->kind == E2B__CALL_UNARY) {
-    e2b__host_answer(call->request, codes[code].status,
-                     rc == 0 ? e2b__host_response("application/json", out.data, out.len) : NULL);
+    answer_unary(call, codes[code].status, "application/json", rc == 0 ? &out : NULL);
   } else {
     e2b__host_call_open(call, NULL);
     if (rc == 0)
-      rc = append_envelope(&call->stream.out, E2B__ENVELOPE_END_STREAM, out.data, out.len);
+      rc = append_payload(call, &call->stream.out, E2B__ENVELOPE_END_STREAM, out.data, out.len);
     if (rc != 0) e2b__host_request_reset(call->request);
     e2b__host_stream_end(&call->stream);
   }
@@ -250,13 +300,29 @@ static bool check_timeout(e2b__host_call_t *call) {
   return true;
 }
 
+static bool check_compression(e2b__host_call_t *call) {
+  bool unary = call->method->kind == E2B__CALL_UNARY;
+  const char *sent =
+      e2b__host_header(call->request, unary ? "Content-Encoding" : "Connect-Content-Encoding");
+  const char *accept =
+      e2b__host_header(call->request, unary ? "Accept-Encoding" : "Connect-Accept-Encoding");
+  if (sent != NULL && *sent != '\0' && strcmp(sent, "identity") != 0) {
+    call->inflate = strcmp(sent, "gzip") == 0;
+    if (!call->inflate) {
+      e2b__host_call_fail(call, E2B__CODE_UNIMPLEMENTED,
+                          "unknown compression \"%s\": supported encodings are gzip", sent);
+      return false;
+    }
+  }
+  /* Who sends gzip gets it, asked for or not. */
+  call->compress = call->inflate || e2b__host_list_has(accept, "gzip");
+  return true;
+}
+
 static bool check_headers(e2b__host_call_t *call) {
   e2b__host_request_t *request = call->request;
-  bool unary = call->method->kind == E2B__CALL_UNARY;
   const char *version = e2b__host_header(request, "Connect-Protocol-Version");
   const char *ping = e2b__host_header(request, "Keepalive-Ping-Interval");
-  const char *compression =
-      e2b__host_header(request, unary ? "Content-Encoding" : "Connect-Content-Encoding");
   int64_t seconds = 0;
 
   if (version != NULL && strcmp(version, "1") != 0) {
@@ -264,12 +330,7 @@ static bool check_headers(e2b__host_call_t *call) {
                         "Connect-Protocol-Version must be \"1\": got \"%s\"", version);
     return false;
   }
-  if (compression != NULL && *compression != '\0' && strcmp(compression, "identity") != 0) {
-    e2b__host_call_fail(call, E2B__CODE_UNIMPLEMENTED,
-                        "unknown compression \"%s\": supported encodings are identity",
-                        compression);
-    return false;
-  }
+  if (!check_compression(call)) return false;
   call->keepalive_ms = DEFAULT_KEEPALIVE_MS;
   if (ping != NULL && parse_integer(ping, &seconds)) {
     if (seconds <= 0) {
@@ -304,6 +365,34 @@ static void decode_and_call(e2b__host_call_t *call, const char *data, size_t len
                         why != NULL ? why : "malformed");
   else
     e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "out of memory");
+}
+
+/* A message that is compressed. */
+static void inflate_and_call(e2b__host_call_t *call, const char *data, size_t len) {
+  e2b__buffer_t plain = E2B__BUFFER_INIT(E2B__HOST_RPC_CEILING);
+  e2b__gzip_reader_t reader;
+  int rc = e2b__gunzip_whole(&plain, data, len, &reader);
+  if (rc == 0)
+    decode_and_call(call, plain.data != NULL ? plain.data : "", plain.len);
+  else if (rc == E2B_EPROTOCOL)
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, "%s: %s",
+                        reader.begun || reader.members > 0 ? "decompress" : "get decompressor",
+                        reader.why);
+  else
+    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "message is larger than %d bytes",
+                        (int)E2B__HOST_RPC_CEILING);
+  e2b__buffer_free(&plain);
+}
+
+static void take_envelope(e2b__host_call_t *call, const e2b__envelope_t *envelope) {
+  bool compressed = (envelope->flags & E2B__ENVELOPE_COMPRESSED) != 0;
+  if (compressed && !call->inflate)
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL,
+                        "protocol error: sent compressed message without compression support");
+  else if (compressed && envelope->len > 0)
+    inflate_and_call(call, envelope->payload, envelope->len);
+  else
+    decode_and_call(call, envelope->payload, envelope->len);
 }
 
 static void fail_envelope(e2b__host_call_t *call, const char *data, size_t len, int rc) {
@@ -342,13 +431,10 @@ static void take_single(e2b__host_call_t *call) {
     e2b__host_call_fail(call, E2B__CODE_UNIMPLEMENTED, "unary request has zero messages");
   else if (rc != 1)
     fail_envelope(call, body, body_len, rc);
-  else if (envelope.flags & E2B__ENVELOPE_COMPRESSED)
-    e2b__host_call_fail(call, E2B__CODE_INTERNAL,
-                        "protocol error: sent compressed message without compression support");
   else if (len > 0)
     e2b__host_call_fail(call, E2B__CODE_UNIMPLEMENTED, "unary request has multiple messages");
   else
-    decode_and_call(call, envelope.payload, envelope.len);
+    take_envelope(call, &envelope);
 }
 
 static e2b__host_call_t *begin(e2b__host_request_t *request) {
@@ -381,7 +467,9 @@ static void on_finish(e2b__host_request_t *request) {
     return;
   }
   if (call->answered) return;
-  if (call->method->kind == E2B__CALL_UNARY)
+  if (call->method->kind == E2B__CALL_UNARY && call->inflate && request->body.len > 0)
+    inflate_and_call(call, request->body.data, request->body.len);
+  else if (call->method->kind == E2B__CALL_UNARY)
     decode_and_call(call, request->body.data != NULL ? request->body.data : "", request->body.len);
   else
     take_single(call);
@@ -415,12 +503,7 @@ static void on_piece(e2b__host_request_t *request, const char *data, size_t len)
       return;
     }
     if (envelope.flags & E2B__ENVELOPE_END_STREAM) continue;
-    if (envelope.flags & E2B__ENVELOPE_COMPRESSED) {
-      e2b__host_call_fail(call, E2B__CODE_INTERNAL,
-                          "protocol error: sent compressed message without compression support");
-      return;
-    }
-    decode_and_call(call, envelope.payload, envelope.len);
+    take_envelope(call, &envelope);
     e2b__arena_reset(&call->scratch);
   }
 }

@@ -50,6 +50,8 @@ struct e2b__host_call {
   bool as_root;       /* the acting user */
   int64_t timeout_ms; /* -1: none */
   int64_t keepalive_ms;
+  bool inflate;  /* messages may come as gzip */
+  bool compress; /* and answers go so, all of them */
   e2b__host_stream_t stream;
   bool stream_open;
   bool answered; /* or ended */

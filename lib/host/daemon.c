@@ -68,9 +68,10 @@ static void envs(e2b__host_request_t *request) {
 
 static void not_allowed(e2b__host_request_t *request) {
   struct MHD_Response *response = e2b__host_response(NULL, "", 0);
-  if (response != NULL)
-    MHD_add_response_header(response, "Allow",
-                            strcmp(request->path, "/files") == 0 ? "POST" : "GET");
+  bool files = strcmp(request->path, "/files") == 0;
+  bool compose = strcmp(request->path, "/files/compose") == 0;
+  if (response != NULL && (files || compose)) MHD_add_response_header(response, "Allow", "POST");
+  if (response != NULL && !compose) MHD_add_response_header(response, "Allow", "GET");
   e2b__host_answer(request, 405, response);
 }
 
@@ -135,7 +136,7 @@ static const struct {
 } endpoints[] = {{"/health", "GET", health},
                  {"/envs", "GET", envs},
                  {"/metrics", "GET", missing},
-                 {"/files/compose", "POST", missing},
+                 {"/files/compose", "POST", NULL},
                  {"/files", "GET", e2b__host_download}};
 
 static const char *const reserved_paths[] = {"/init",   "/freeze",   "/unfreeze", "/fsfreeze",
@@ -158,9 +159,15 @@ static bool token_exempt(const e2b__host_request_t *request) {
 
 static void route_plain(e2b__host_request_t *request) {
   bool known = false;
-  if (strcmp(request->path, "/files") == 0 && strcmp(request->method, "POST") == 0) {
-    request->handler = &e2b__host_upload_handler;
-    return;
+  if (strcmp(request->method, "POST") == 0) {
+    const e2b__host_handler_t *handler =
+        strcmp(request->path, "/files") == 0           ? &e2b__host_upload_handler
+        : strcmp(request->path, "/files/compose") == 0 ? &e2b__host_compose_handler
+                                                       : NULL;
+    if (handler != NULL) {
+      request->handler = handler;
+      return;
+    }
   }
   for (size_t i = 0; i < E2B__COUNT(endpoints); i++) {
     if (strcmp(request->path, endpoints[i].path) != 0) continue;

@@ -11,9 +11,11 @@ void e2b__host_daemon_route(e2b__host_request_t *request);
 void e2b__host_answer_with(e2b__host_request_t *request,
                            void (*answer)(e2b__host_request_t *request));
 
-/* transfer_get.c, transfer_post.c */
+/* transfer_get.c, transfer_post.c, compose.c */
 void e2b__host_download(e2b__host_request_t *request);
 extern const e2b__host_handler_t e2b__host_upload_handler;
+extern const e2b__host_handler_t e2b__host_compose_handler;
+/* transfer.c */
 /* The acting user of /files: by Basic header and `username`. False: answered. */
 bool e2b__host_transfer_user(e2b__host_request_t *request, bool *as_root);
 /* Whether the query can be understood. False: answered. */

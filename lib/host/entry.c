@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "host/isolation.h"
 #include "host/paths.h"
 
-enum { XATTR_ROOM = 8192, XATTR_PAIRS = 256 };
+enum { XATTR_ROOM = 8192, XATTR_NAMES = 65536, XATTR_PAIRS = 512 };
 
 /* "drwxr-xr-x", with Go's letters in front. */
 static char *mode_text(e2b__arena_t *arena, mode_t mode) {
@@ -46,29 +48,49 @@ static char *owner(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, uid_
   return e2b__arena_strndup(arena, name, strlen(name));
 }
 
+static int by_key(const void *a, const void *b) {
+  return strcmp(((const e2b__str_pair_t *)a)->name.ptr, ((const e2b__str_pair_t *)b)->name.ptr);
+}
+
+/* Programs set attributes too: what is not text would spoil the whole answer, so it is left out. */
+static int add_metadata(e2b__arena_t *arena, const char *path, const char *name,
+                        e2b__str_pair_t *pairs, size_t *count) {
+  char value[XATTR_ROOM];
+  const char *key = name + strlen(E2B__HOST_XATTR_PREFIX);
+  ssize_t len = getxattr(path, name, value, sizeof value);
+  if (len < 0 || !e2b__utf8_valid(value, (size_t)len) || !e2b__utf8_valid(key, strlen(key)))
+    return 0;
+  e2b__str_pair_t *pair = &pairs[*count];
+  pair->name.len = strlen(key);
+  pair->name.ptr = e2b__arena_strndup(arena, key, pair->name.len);
+  pair->value.len = (size_t)len;
+  pair->value.ptr = e2b__arena_strndup(arena, value, (size_t)len);
+  if (pair->name.ptr == NULL || pair->value.ptr == NULL) return -ENOMEM;
+  ++*count;
+  return 0;
+}
+
 int e2b__host_metadata_read(int fd, e2b__arena_t *arena, e2b__str_pair_t **pairs, size_t *count) {
-  char names[XATTR_ROOM], value[XATTR_ROOM], path[32];
-  size_t prefix = strlen(E2B__HOST_XATTR_PREFIX);
+  char path[32], *names;
+  ssize_t len;
+  int rc = 0;
   *count = 0;
   *pairs = NULL;
   /* The descriptor may be a mere path, which the f-functions refuse. */
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  ssize_t len = listxattr(path, names, sizeof names);
-  for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1) {
-    if (strncmp(name, E2B__HOST_XATTR_PREFIX, prefix) != 0 || *count == XATTR_PAIRS) continue;
-    ssize_t got = getxattr(path, name, value, sizeof value);
-    if (got < 0) continue;
-    if (*pairs == NULL) *pairs = e2b__arena_calloc(arena, XATTR_PAIRS, sizeof **pairs);
-    if (*pairs == NULL) return -ENOMEM;
-    e2b__str_pair_t *pair = &(*pairs)[*count];
-    pair->name.ptr = e2b__arena_strndup(arena, name + prefix, strlen(name) - prefix);
-    pair->value.ptr = e2b__arena_strndup(arena, value, (size_t)got);
-    if (pair->name.ptr == NULL || pair->value.ptr == NULL) return -ENOMEM;
-    pair->name.len = strlen(name) - prefix;
-    pair->value.len = (size_t)got;
-    (*count)++;
-  }
-  return 0;
+  /* Most files have none; asking for the length costs the least. */
+  if (listxattr(path, NULL, 0) <= 0) return 0;
+  names = e2b__malloc(XATTR_NAMES);
+  *pairs = e2b__arena_calloc(arena, XATTR_PAIRS, sizeof **pairs);
+  if (names == NULL || *pairs == NULL) rc = -ENOMEM;
+  len = rc == 0 ? listxattr(path, names, XATTR_NAMES) : 0;
+  for (const char *name = names; rc == 0 && len > 0 && name < names + len && *count < XATTR_PAIRS;
+       name += strlen(name) + 1)
+    if (strncmp(name, E2B__HOST_XATTR_PREFIX, strlen(E2B__HOST_XATTR_PREFIX)) == 0)
+      rc = add_metadata(arena, path, name, *pairs, count);
+  e2b__free(names);
+  if (rc == 0 && *count > 1) qsort(*pairs, *count, sizeof **pairs, by_key);
+  return rc;
 }
 
 /* Type, mode and metadata of a link are its target's. */

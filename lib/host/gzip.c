@@ -178,17 +178,17 @@ int e2b__gzip_whole(e2b__buffer_t *out, const char *data, size_t len) {
   return rc;
 }
 
-int e2b__gunzip_whole(e2b__buffer_t *out, const char *data, size_t len) {
-  e2b__gzip_reader_t reader;
+int e2b__gunzip_whole(e2b__buffer_t *out, const char *data, size_t len,
+                      e2b__gzip_reader_t *reader) {
   size_t before = out->len, got;
   char piece[16384];
   int rc = 0;
-  memset(&reader, 0, sizeof reader);
-  while (rc == 0 && (got = e2b__gzip_read(&reader, &data, &len, piece, sizeof piece)) > 0)
+  memset(reader, 0, sizeof *reader);
+  while (rc == 0 && (got = e2b__gzip_read(reader, &data, &len, piece, sizeof piece)) > 0)
     rc = e2b__buffer_append(out, piece, got);
-  if (rc == 0 && !e2b__gzip_read_end(&reader))
-    rc = strcmp(reader.why, "out of memory") == 0 ? E2B_ENOMEM : E2B_EPROTOCOL;
-  e2b__gzip_reader_free(&reader);
+  if (rc == 0 && !e2b__gzip_read_end(reader))
+    rc = strcmp(reader->why, "out of memory") == 0 ? E2B_ENOMEM : E2B_EPROTOCOL;
+  e2b__gzip_reader_free(reader);
   if (rc != 0) e2b__buffer_truncate(out, before);
   return rc;
 }

@@ -45,8 +45,9 @@ size_t e2b__gzip_read(e2b__gzip_reader_t *reader, const char **in, size_t *in_le
 bool e2b__gzip_read_end(e2b__gzip_reader_t *reader);
 void e2b__gzip_reader_free(e2b__gzip_reader_t *reader);
 
-/* Append a whole stream. 0, E2B_ENOMEM, E2B_ETOOBIG, for input that is none E2B_EPROTOCOL. */
+/* Append a whole stream. 0, E2B_ENOMEM, E2B_ETOOBIG; for input that is none E2B_EPROTOCOL, and
+ * reader->why (the reader needs no preparation and no freeing) says how. */
 int e2b__gzip_whole(e2b__buffer_t *out, const char *data, size_t len);
-int e2b__gunzip_whole(e2b__buffer_t *out, const char *data, size_t len);
+int e2b__gunzip_whole(e2b__buffer_t *out, const char *data, size_t len, e2b__gzip_reader_t *reader);
 
 #endif
