@@ -183,7 +183,7 @@ static void the_daemons_refusals_have_codes(void **state) {
   } rows[] = {
       {401, "application/json; charset=utf-8",
        "{\"code\":401,\"message\":\"unauthorized access, please provide a valid access token\"}\n",
-       E2B_EAUTH, E2B_PRESENCE_UNKNOWN},
+       E2B_EAUTH, E2B_PRESENCE_ALIVE},
       {401, "application/json",
        "{\"code\":\"unauthenticated\",\"message\":\"invalid username: 'x'\"}", E2B_EAUTH,
        E2B_PRESENCE_ALIVE},

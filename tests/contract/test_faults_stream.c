@@ -263,7 +263,7 @@ static void an_answer_that_is_no_stream_is_read_as_what_it_is(void **state) {
       {204, NULL, "", E2B_EPROTOCOL, E2B_PRESENCE_UNKNOWN},
       {302, "text/html", "", E2B_EPROTOCOL, E2B_PRESENCE_UNKNOWN},
       {401, "application/json; charset=utf-8",
-       "{\"code\":401,\"message\":\"unauthorized access\"}\n", E2B_EAUTH, E2B_PRESENCE_UNKNOWN},
+       "{\"code\":401,\"message\":\"unauthorized access\"}\n", E2B_EAUTH, E2B_PRESENCE_ALIVE},
       {401, "text/plain", "no", E2B_EAUTH, E2B_PRESENCE_UNKNOWN},
       {403, "application/json", "{\"sandboxId\":\"i1\",\"message\":\"token\",\"code\":403}",
        E2B_EFORBIDDEN, E2B_PRESENCE_UNKNOWN},
