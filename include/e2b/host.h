@@ -31,6 +31,11 @@ typedef struct e2b_host_options {
   e2b_log_cb log;
   void *log_user_data;
   e2b_log_level_t log_level;
+  int tls;            /* nonzero: https, for clients that know a domain, a key and an authority */
+  const char *domain; /* with tls: default "e2b.localhost"; no port */
+  const char *ca_dir; /* with tls: where the authority is kept, to be the same at the next start;
+                         default $XDG_STATE_HOME/e2b-host or ~/.local/state/e2b-host. Made if need
+                         be; must be writable by the caller alone */
 } e2b_host_options;
 
 typedef void (*e2b_host_closed_cb)(void *user_data);
@@ -39,9 +44,16 @@ typedef void (*e2b_host_closed_cb)(void *user_data);
  * `why_size` bytes) says what to do, e.g. which flag runs it where namespaces cannot be had. */
 E2B_API int e2b_host_start(struct uv_loop_s *loop, const e2b_host_options *options,
                            e2b_host_t **host, char *why, size_t why_size);
-/* "http://127.0.0.1:3000": both E2B_API_URL and E2B_SANDBOX_URL. Valid until the host is closed. */
+/* "http://127.0.0.1:3000" (with tls "https://..."): both E2B_API_URL and E2B_SANDBOX_URL. Valid
+ * until the host is closed. */
 E2B_API const char *e2b_host_url(const e2b_host_t *host);
 E2B_API const char *e2b_host_api_key(const e2b_host_t *host);
+/* With tls "e2b.localhost:3000", which is E2B_DOMAIN: the control plane is https://api.<domain>, a
+ * sandbox's port https://<port>-<id>.<domain>. NULL without tls. Valid until the host is closed. */
+E2B_API const char *e2b_host_domain(const e2b_host_t *host);
+/* With tls the PEM file of the authority that clients must trust: ca_file of e2b_client_options,
+ * NODE_EXTRA_CA_CERTS, SSL_CERT_FILE. NULL without tls. Valid until the host is closed. */
+E2B_API const char *e2b_host_ca_file(const e2b_host_t *host);
 /* Kills every sandbox, removes what is theirs, closes every handle, then calls `closed` (may be
  * NULL) from the loop; the host is gone then. A second call does nothing. */
 E2B_API void e2b_host_close(e2b_host_t *host, e2b_host_closed_cb closed, void *user_data);

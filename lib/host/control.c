@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/control.h"
+#include "host/tls.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void detail(e2b__host_request_t *request, const char *id, const cJSON *bo
   (void)body;
   if (sandbox == NULL) return;
   e2b__json_begin(&w, &out);
-  e2b__host_put_detail(&w, sandbox);
+  e2b__host_put_detail(&w, sandbox, e2b__host_tls_domain_of(request));
   e2b__host_answer_json(request, 200, &w);
 }
 
@@ -118,7 +119,7 @@ static void connect_sandbox(e2b__host_request_t *request, const char *id, const 
   if (sandbox == NULL) return;
   extend(sandbox, seconds);
   e2b__json_begin(&w, &out);
-  e2b__host_put_sandbox(&w, sandbox);
+  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
   e2b__host_answer_json(request, 200, &w);
 }
 

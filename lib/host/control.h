@@ -22,9 +22,12 @@ void e2b__host_create_gone(e2b__host_request_t *request);
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
 /* control_views.c: how sandboxes and templates are shown */
-void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+/* `domain` NULL: the client knows it; any other than the client's own would lead it astray */
+void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
+                           const char *domain);
 void e2b__host_put_listed(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
-void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
+                          const char *domain);
 e2b__host_operation_t e2b__host_list_templates, e2b__host_template_alias;
 
 void e2b__host_answer_json(e2b__host_request_t *request, unsigned status, e2b__json_writer_t *w);

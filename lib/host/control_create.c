@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "host/control.h"
+#include "host/tls.h"
 
 /* POST /sandboxes and /v2/sandboxes. */
 
@@ -21,7 +22,7 @@ static void on_ready(e2b__host_sandbox_t *sandbox, bool ok, void *data) {
     return;
   }
   e2b__json_begin(&w, &out);
-  e2b__host_put_sandbox(&w, sandbox);
+  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
   e2b__host_answer_json(request, 201, &w);
 }
 

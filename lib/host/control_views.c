@@ -56,7 +56,15 @@ static void put_names(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox)
   put(w, "envdVersion", E2B__HOST_ENVD_VERSION);
 }
 
-void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {
+static void put_domain(e2b__json_writer_t *w, const char *domain) {
+  if (domain != NULL)
+    put(w, "domain", domain);
+  else
+    e2b__json_put_null(w, "domain");
+}
+
+void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
+                           const char *domain) {
   e2b__json_open(w, NULL, '{');
   put_names(w, sandbox);
   if (sandbox->access_token[0] != '\0') put(w, "envdAccessToken", sandbox->access_token);
@@ -64,7 +72,7 @@ void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *san
     put(w, "trafficAccessToken", sandbox->traffic_token);
   else
     e2b__json_put_null(w, "trafficAccessToken");
-  e2b__json_put_null(w, "domain");
+  put_domain(w, domain);
   e2b__json_close(w, '}');
 }
 
@@ -83,13 +91,14 @@ void e2b__host_put_listed(e2b__json_writer_t *w, const e2b__host_sandbox_t *sand
   e2b__json_close(w, '}');
 }
 
-void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {
+void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
+                          const char *domain) {
   e2b__json_open(w, NULL, '{');
   put_common(w, sandbox);
   if (sandbox->access_token[0] != '\0') put(w, "envdAccessToken", sandbox->access_token);
   if (sandbox->has_allow_internet)
     e2b__json_put_bool(w, "allowInternetAccess", sandbox->allow_internet);
-  e2b__json_put_null(w, "domain");
+  put_domain(w, domain);
   if (sandbox->network != NULL) put_value(w, "network", sandbox->network);
   e2b__json_open(w, "lifecycle", '{');
   e2b__json_put_bool(w, "autoResume", sandbox->auto_resume);

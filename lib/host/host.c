@@ -12,6 +12,7 @@
 #include "host/sandbox.h"
 #include "host/server.h"
 #include "host/state.h"
+#include "host/tls.h"
 
 enum { DEFAULT_MAX_SANDBOXES = 1000 };
 
@@ -53,6 +54,7 @@ bool e2b__host_secret_equal(const char *a, const char *b) {
 static void host_free(e2b_host_t *host) {
   if (host->spawner_fd >= 0) close(host->spawner_fd);
   if (host->state_dir != NULL) e2b__host_state_close(host);
+  e2b__host_tls_free(host->tls);
   e2b__free(host->url);
   e2b__free(host->listen);
   e2b__free(host->api_key);
@@ -151,6 +153,7 @@ static int start(e2b_host_t *host, const e2b_host_options *o, char *why, size_t 
   if (rc == 0 && host->isolation != E2B__ISOLATION_NONE)
     rc = e2b__host_etc_build(host, why, why_size);
   if (rc == 0 && host->isolation != E2B__ISOLATION_NONE) rc = e2b__host_isolation_make_bin(host);
+  if (rc == 0) rc = e2b__host_tls_open(host, o, why, why_size);
   if (rc == 0) rc = e2b__host_server_start(host, why, why_size);
   return rc;
 }

@@ -32,12 +32,14 @@ typedef enum e2b__host_isolation {
 } e2b__host_isolation_t;
 
 struct e2b__host_server;
+struct e2b__host_tls;
 
 struct e2b_host {
   uv_loop_t *loop;
   e2b__log_t log;
   e2b__host_alarms_t alarms;
   struct e2b__host_server *server;
+  struct e2b__host_tls *tls; /* NULL: plain HTTP */
   e2b__host_isolation_t isolation;
   int spawner_fd; /* the spawner's program in a sealed memory file */
   char *url;

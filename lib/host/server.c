@@ -9,10 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/tls.h"
+
 enum {
   CONNECTION_LIMIT = 20000,
   CONNECTION_MEMORY = 128 << 10, /* also bounds headers and the chunks of an answer */
-  CONNECTION_IDLE_S = 640
+  CONNECTION_IDLE_S = 640,
+  IDLE_RUNS = 16,
+  IDLE_PAUSE_MS = 10
 };
 
 typedef struct e2b__host_server {
@@ -22,6 +26,8 @@ typedef struct e2b__host_server {
   uv_timer_t timer;
   int open;     /* handles */
   bool resumed; /* since the last run: there is something to do */
+  size_t awake; /* requests that are not suspended */
+  unsigned idle_runs;
 } e2b__host_server_t;
 
 /* Looks for the end of a client whose request is suspended: libmicrohttpd does not. */
@@ -84,6 +90,7 @@ static void watch_start(e2b__host_request_t *request) {
 void e2b__host_suspend(e2b__host_request_t *request) {
   if (request->suspended) return;
   request->suspended = true;
+  if (request->host->server != NULL) request->host->server->awake--;
   MHD_suspend_connection(request->connection);
   watch_start(request);
 }
@@ -95,6 +102,7 @@ void e2b__host_unsuspend(e2b__host_request_t *request) {
   e2b__host_server_t *server = request->host->server;
   if (server == NULL) return;
   /* Its descriptor does not tell. */
+  server->awake++;
   server->resumed = true;
   uv_timer_start(&server->timer, on_timer, 0, 0);
 }
@@ -153,7 +161,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   (void)version;
   if (request == NULL) {
     *state = request_new(cls, connection, url, method);
-    return *state != NULL ? MHD_YES : MHD_NO;
+    if (*state == NULL) return MHD_NO;
+    ((e2b__host_server_t *)cls)->awake++;
+    return MHD_YES;
   }
   if (request->cut) return MHD_NO;
   if (*size > 0) {
@@ -186,11 +196,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why) {
   e2b__host_request_t *request = *state;
-  (void)cls;
+  e2b__host_server_t *server = cls;
   (void)connection;
   (void)why;
   if (request == NULL) return;
   *state = NULL;
+  if (!request->suspended) server->awake--;
   watch_stop(request);
   if (request->handler->gone != NULL) request->handler->gone(request);
   e2b__list_remove(&request->sandbox_node);
@@ -211,12 +222,23 @@ __attribute__((format(printf, 2, 0))) static void on_daemon_log(void *cls, const
   E2B__HOST_LOG(host, DEBUG, "http: %s", line);
 }
 
+/* libmicrohttpd wants to be run again at once as long as a TLS handshake waits for its client. When
+ * nothing else can be the reason, a pause costs nothing: what arrives shows on the descriptor. */
+static bool may_pause(e2b__host_server_t *server) {
+  return server->host->tls != NULL && server->awake == 0 && ++server->idle_runs > IDLE_RUNS;
+}
+
 static void run(e2b__host_server_t *server) {
   MHD_UNSIGNED_LONG_LONG wait = 0;
   server->resumed = false;
   MHD_run(server->daemon);
-  if (MHD_get_timeout(server->daemon, &wait) == MHD_YES || server->resumed)
-    uv_timer_start(&server->timer, on_timer, server->resumed ? 0 : wait, 0);
+  bool waits = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
+  if (server->resumed)
+    wait = 0;
+  else if (waits && wait == 0 && may_pause(server))
+    wait = IDLE_PAUSE_MS;
+  if (waits || server->resumed)
+    uv_timer_start(&server->timer, on_timer, wait, 0);
   else
     uv_timer_stop(&server->timer);
 }
@@ -226,9 +248,11 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
+  e2b__host_server_t *server = poll->data;
   (void)status;
   (void)events;
-  run(poll->data);
+  server->idle_runs = 0;
+  run(server);
 }
 
 /* "127.0.0.1:3000" or "[::1]:3000". */
@@ -251,7 +275,8 @@ static int parse_listen(const char *text, struct sockaddr_storage *address) {
   return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address);
 }
 
-static char *make_url(int fd) {
+static char *make_url(const e2b_host_t *host, int fd) {
+  const char *scheme = host->tls != NULL ? "https" : "http";
   struct sockaddr_storage address;
   socklen_t len = sizeof address;
   char text[INET6_ADDRSTRLEN];
@@ -259,13 +284,21 @@ static char *make_url(int fd) {
   if (address.ss_family == AF_INET6) {
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
     uv_ip6_name(in6, text, sizeof text);
-    return e2b__format("http://[%s]:%u", strcmp(text, "::") == 0 ? "::1" : text,
+    return e2b__format("%s://[%s]:%u", scheme, strcmp(text, "::") == 0 ? "::1" : text,
                        ntohs(in6->sin6_port));
   }
   const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
   uv_ip4_name(in, text, sizeof text);
-  return e2b__format("http://%s:%u", strcmp(text, "0.0.0.0") == 0 ? "127.0.0.1" : text,
+  return e2b__format("%s://%s:%u", scheme, strcmp(text, "0.0.0.0") == 0 ? "127.0.0.1" : text,
                      ntohs(in->sin_port));
+}
+
+static unsigned port_of(int fd) {
+  struct sockaddr_storage address;
+  socklen_t len = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return 0;
+  return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                             : ((struct sockaddr_in *)&address)->sin_port);
 }
 
 static int open_listener(e2b_host_t *host, char *why, size_t why_size) {
@@ -298,18 +331,24 @@ static void on_handle_closed(uv_handle_t *handle) {
 }
 
 int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
+  struct MHD_OptionItem tls[E2B__HOST_TLS_OPTIONS];
+  unsigned flags = host->tls != NULL ? MHD_USE_TLS : MHD_NO_FLAG;
   int fd = open_listener(host, why, why_size);
   if (fd < 0) return fd;
-  host->url = make_url(fd);
+  host->url = make_url(host, fd);
   e2b__host_server_t *server = e2b__calloc(1, sizeof *server);
   if (host->url == NULL || server == NULL) goto fail;
+  if (host->tls != NULL && e2b__host_tls_set_port(host->tls, port_of(fd)) != 0) goto fail;
+  e2b__host_tls_daemon_options(host->tls, tls);
   server->host = host;
   server->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access,
-      server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
-      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+      flags | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+      on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host, MHD_OPTION_LISTEN_SOCKET,
+      fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+      (unsigned)CONNECTION_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+      MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+  e2b__host_tls_started(host->tls);
   if (server->daemon == NULL) goto fail;
   const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL || uv_poll_init(host->loop, &server->poll, info->epoll_fd) != 0) {

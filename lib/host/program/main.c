@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,15 +22,21 @@ static const char help[] =
     "  --max-sandboxes N      at once (default 1000)\n"
     "  --no-isolation         no namespaces: processes run as the caller, with the machine's\n"
     "                         files. Only where the machine is itself a sandbox\n"
-    "  --tls                  not in this version\n"
+    "  --tls                  https under a domain, for clients that take no URLs\n"
+    "  --domain NAME          with --tls (default e2b.localhost)\n"
+    "  --ca-dir DIR           with --tls: where the certificate authority is kept (default\n"
+    "                         $XDG_STATE_HOME/e2b-host, or ~/.local/state/e2b-host)\n"
     "  --verbose              say more on standard error\n"
     "  --help                 this text\n"
     "\n"
     "The first line of output is the URL, when it is ready; the second the key. Point clients at\n"
-    "it with E2B_API_URL and E2B_SANDBOX_URL (both the URL) and E2B_API_KEY.\n";
+    "it with E2B_API_URL and E2B_SANDBOX_URL (both the URL) and E2B_API_KEY. With --tls, more\n"
+    "lines of that form say what is needed instead of the URLs.\n";
 
 static e2b_host_t *host;
 static uv_signal_t signals[3];
+static uv_getaddrinfo_t lookup;
+static char name[200]; /* the domain without its port */
 
 static void on_log(e2b_log_level_t level, const char *line, void *user_data) {
   static const char *const names[] = {"", "error: ", "warning: ", "", "debug: ", "trace: "};
@@ -46,6 +53,7 @@ static void on_closed(void *user_data) {
 static void on_signal(uv_signal_t *handle, int number) {
   (void)handle;
   (void)number;
+  uv_cancel((uv_req_t *)&lookup);
   e2b_host_close(host, on_closed, NULL);
 }
 
@@ -77,19 +85,47 @@ static void parse(int argc, char **argv, e2b_host_options *o) {
       o->max_sandboxes = number_of(value_of(argc, argv, &i));
     else if (strcmp(argv[i], "--no-isolation") == 0)
       o->no_isolation = 1;
+    else if (strcmp(argv[i], "--tls") == 0)
+      o->tls = 1;
+    else if (strcmp(argv[i], "--domain") == 0)
+      o->domain = value_of(argc, argv, &i);
+    else if (strcmp(argv[i], "--ca-dir") == 0)
+      o->ca_dir = value_of(argc, argv, &i);
     else if (strcmp(argv[i], "--verbose") == 0)
       o->log_level = E2B_LOG_DEBUG;
     else if (strcmp(argv[i], "--help") == 0) {
       fputs(help, stdout);
       exit(0);
-    } else if (strcmp(argv[i], "--tls") == 0) {
-      fprintf(stderr, "e2b-host: --tls is not in this version; use the plain URL\n");
-      exit(2);
     } else {
       fprintf(stderr, "e2b-host: unknown option '%s' (see --help)\n", argv[i]);
       exit(2);
     }
   }
+}
+
+/* ---- names ---- */
+
+static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *result) {
+  (void)req;
+  uv_freeaddrinfo(result);
+  if (status == 0 || status == UV_ECANCELED) return;
+  fprintf(
+      stderr,
+      "e2b-host: this machine does not resolve api.%s: Node.js and Python clients will not\n"
+      "e2b-host: find it. For names under localhost: apt-get install libnss-myhostname, or use\n"
+      "e2b-host: systemd-resolved. libe2b and curl need neither.\n",
+      name);
+}
+
+/* Sandboxes' names come and go, so /etc/hosts is no way; what makes the system's resolver answer
+ * is best said by whoever sees that it does not. */
+static void check_names(uv_loop_t *loop) {
+  const char *domain = e2b_host_domain(host);
+  char api[256];
+  if (domain == NULL) return;
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(domain, ":"), domain);
+  snprintf(api, sizeof api, "api.%s", name);
+  uv_getaddrinfo(loop, &lookup, on_resolved, api, NULL, NULL);
 }
 
 /* A sandbox and each of its processes hold descriptors. */
@@ -120,7 +156,11 @@ int main(int argc, char **argv) {
     uv_signal_start(&signals[i], on_signal, numbers[i]);
   }
   printf("%s\nE2B_API_KEY=%s\n", e2b_host_url(host), e2b_host_api_key(host));
+  if (e2b_host_domain(host) != NULL)
+    printf("E2B_DOMAIN=%s\nNODE_EXTRA_CA_CERTS=%s\nSSL_CERT_FILE=%s\n", e2b_host_domain(host),
+           e2b_host_ca_file(host), e2b_host_ca_file(host));
   fflush(stdout);
+  check_names(loop);
   uv_run(loop, UV_RUN_DEFAULT);
   return uv_loop_close(loop) == 0 ? 0 : 1;
 }
