@@ -65,7 +65,7 @@ void e2b__host_tls_free(e2b__host_tls_t *tls) {
   if (tls == NULL) return;
   e2b__free(tls->domain);
   e2b__free(tls->credentials.ca_file);
-  explicit_bzero(&tls->credentials, sizeof tls->credentials);
+  e2b__host_tls_started(tls);
   e2b__free(tls);
 }
 
