@@ -11,6 +11,15 @@ e2b_rpc_encoding_t faults_json = E2B_RPC_JSON;
 
 void faults_open(faults_t *f, const e2b_rpc_encoding_t *encoding) {
   memset(f, 0, sizeof *f);
+  /* libuv keeps a few for all loops together, from the first on. */
+  static uv_loop_t first;
+  static bool warm;
+  if (!warm) {
+    assert_int_equal(uv_loop_init(&first), 0);
+    assert_int_equal(uv_loop_close(&first), 0);
+    warm = true;
+  }
+  f->descriptors = harness_descriptors();
   harness_start(&f->h);
   f->server = fault_server_start(&f->h.loop);
   harness_at_stop(&f->h, fault_server_close, f->server);
@@ -54,6 +63,7 @@ void faults_close(faults_t *f) {
   assert_null(strstr(f->h.log, HARNESS_KEY));
   assert_null(strstr(f->h.log, FAULTS_TOKEN));
   harness_stop(&f->h);
+  assert_int_equal(harness_descriptors(), f->descriptors);
 }
 
 static void copy(char *to, size_t size, const char *from) {

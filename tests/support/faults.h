@@ -28,6 +28,7 @@ typedef struct faults {
   fault_server_t *server;
   e2b_client_options options; /* may be changed until faults_client() */
   e2b_sandbox_t *sandbox;
+  unsigned descriptors; /* open before all this */
 } faults_t;
 
 /* A loop and a server; `encoding` may be NULL. No retries unless the test asks for them. */
@@ -37,7 +38,8 @@ void faults_client(faults_t *f);
 void faults_sandbox(faults_t *f);
 /* All in one. */
 void faults_ready(faults_t *f, const e2b_rpc_encoding_t *encoding);
-/* Everything is closed; what is left fails the test. No secret may be in the log. */
+/* Everything is closed; what is left, a descriptor for instance, fails the test. No secret may be
+ * in the log. */
 void faults_close(faults_t *f);
 
 /* The answer to a create. */
