@@ -173,7 +173,7 @@ static void surroundings(void **state) {
 static void a_user_of_choice(void **state) {
   (void)state;
   need_both();
-  skip_unless(&scene.server, SERVER_ANY_USER, "only root can run programs as another user");
+  skip_unless(&scene.server, SERVER_ANY_USER, "there, all programs are of one user");
   e2b_code_options *options = in(E2B_RUNTIME_PYTHON);
   run_options.user = "root";
   assert_out(run("import os; print(os.getuid())", options), "0\n");

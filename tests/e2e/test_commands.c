@@ -129,7 +129,7 @@ static void environment(void **state) {
 
 static void users(void **state) {
   (void)state;
-  skip_unless(&scene.server, SERVER_ANY_USER, "only root can run programs as another user");
+  skip_unless(&scene.server, SERVER_ANY_USER, "there, all programs are of one user");
   const char *const args[] = {"-c", "id -un; id -u; echo $HOME $USER", NULL};
   e2b_run_options *options = fresh();
   options->user = "root";

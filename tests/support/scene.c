@@ -201,6 +201,7 @@ int scene_open(void **state) {
 
 int scene_close(void **state) {
   (void)state;
+  if (scene.sandbox == NULL) return 0; /* it was not opened, and has said why */
   e2b_future_t *future = e2b_files_remove(scene.sandbox, directory, NULL);
   need(future, "removing the directory");
   e2b_future_release(future);
