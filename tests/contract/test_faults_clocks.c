@@ -60,6 +60,8 @@ static void a_name_that_does_not_exist_is_said_so(void **state) {
 static void connecting_has_a_clock(void **state) {
   (void)state;
   enum { FILLERS = 16 };
+  faults_t f;
+  faults_open(&f, NULL);
   int fillers[FILLERS];
   uint16_t port;
   const int fd = listener(&port, 0);
@@ -69,8 +71,6 @@ static void connecting_has_a_clock(void **state) {
     fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)!connect(fillers[i], (const struct sockaddr *)&address, sizeof address);
   }
-  faults_t f;
-  faults_open(&f, NULL);
   char url[64];
   snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
   f.options.connect_timeout_ms = 100;
@@ -331,7 +331,7 @@ int main(void) {
       IN_BOTH(a_silent_stream_is_given_up),
       IN_BOTH(keep_alives_are_no_silence),
       IN_BOTH(a_slow_reader_is_no_silence),
-      IN_BOTH(a_lifetime_ends_also_when_the_daemon_forgets_it),
+      cmocka_unit_test_prestate(a_lifetime_ends_also_when_the_daemon_forgets_it, &faults_proto),
       IN_BOTH(a_stream_without_limits_has_none),
   };
   return cmocka_run_group_tests_name("faults: clocks", tests, NULL, NULL);
