@@ -64,7 +64,7 @@ typedef struct e2b_client_options {
   size_t max_output_bytes;   /* collected of each of stdout and stderr; default 16 MiB */
 
   const char *proxy;   /* http://, https://, socks5:// or socks5h:// URL; default none */
-  const char *ca_file; /* PEM file of authorities instead of the system's */
+  const char *ca_file; /* SSL_CERT_FILE; PEM file of authorities instead of the system's */
   const void *ca_blob; /* the same from memory */
   size_t ca_blob_len;
   const char *client_cert_file; /* PEM */

@@ -152,7 +152,10 @@ static void set_http(e2b__config_t *config, const e2b_client_options *options, b
   http->max_in_flight = (unsigned)or_default(options->max_in_flight, 64);
   http->user_agent = config->user_agent;
   http->proxy = text(config, options->proxy, ok);
-  http->ca_file = text(config, options->ca_file, ok);
+  /* The variable that OpenSSL's own programs know; a blob leaves no doubt which is meant. */
+  http->ca_file = text(
+      config,
+      options->ca_blob != NULL ? options->ca_file : choose(options->ca_file, "SSL_CERT_FILE"), ok);
   if (options->ca_blob != NULL && options->ca_blob_len > 0) {
     http->ca_blob = e2b__arena_strndup(&config->arena, options->ca_blob, options->ca_blob_len);
     http->ca_blob_len = options->ca_blob_len;
