@@ -223,7 +223,7 @@ static void relative_to_the_home(void **state) {
 
 static void whose_files(void **state) {
   (void)state;
-  skip_unless(&scene.server, SERVER_ANY_USER, "there, all files have one owner");
+  skip_unless(&scene.server, SERVER_OWNERS, "there, all files have one owner");
   e2b_file_options options;
   E2B_INIT(&options);
   options.user = "root";

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -24,12 +25,12 @@ static bool is_local(const char *url) {
 static void use_named(server *it) {
   if (says("E2B_DEBUG", "true")) {
     it->name = "a bare daemon (E2B_DEBUG)";
-    it->features = SERVER_LOCAL | SERVER_ANY_USER;
+    it->features = SERVER_LOCAL | SERVER_ANY_USER | SERVER_OWNERS;
     return;
   }
   const char *url = getenv("E2B_API_URL");
   it->name = url != NULL ? url : "the E2B cloud";
-  it->features = SERVER_CONTROL | SERVER_ANY_USER;
+  it->features = SERVER_CONTROL | SERVER_ANY_USER | SERVER_OWNERS;
   if (is_local(url)) it->features |= SERVER_LOCAL;
   if (!says("E2B_TEST_SHARED", "1")) it->features |= SERVER_ISOLATED;
 }
@@ -57,6 +58,8 @@ static int use_host(server *it) {
   char why[512] = "";
   it->name = "the local host";
   it->features = SERVER_CONTROL | SERVER_LOCAL | SERVER_ISOLATED | SERVER_ANY_USER;
+  /* An ordinary user's namespace has one user to give files to. */
+  if (getuid() == 0) it->features |= SERVER_OWNERS;
   int rc = start_host(it, 0, why, sizeof why);
   if (rc == 0) return 0;
   if (!says("E2B_TEST_NO_ISOLATION", "1")) {

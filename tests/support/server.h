@@ -20,7 +20,8 @@ typedef enum server_feature {
   SERVER_CONTROL = 1 << 0,  /* sandboxes are made, listed and ended */
   SERVER_LOCAL = 1 << 1,    /* on this machine, for free: a thousand calls are no bill */
   SERVER_ISOLATED = 1 << 2, /* each sandbox has files, processes and variables of its own */
-  SERVER_ANY_USER = 1 << 3  /* users of the sandbox are users of the system */
+  SERVER_ANY_USER = 1 << 3, /* users of the sandbox are users of the system */
+  SERVER_OWNERS = 1 << 4    /* files keep the owner they were made for */
 } server_feature;
 
 typedef struct server {
