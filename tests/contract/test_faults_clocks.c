@@ -245,19 +245,16 @@ static void keep_alives_are_no_silence(void **state) {
   faults_close(&f);
 }
 
-static void be_slow(e2b_command_t *command, const char *data, size_t len, void *user_data) {
-  (void)command;
-  (void)data;
-  (void)len;
-  (void)user_data;
-  uv_sleep(120);
+static void keep_the_loop_busy(void *server) {
+  uv_sleep(300);
+  fault_release(server);
 }
 
-/* A reader that keeps the loop busy for longer than the clock: meanwhile more has come. */
-static void a_slow_reader_is_no_silence(void **state) {
+/* Somebody keeps the loop from reading for longer than the clock, and meanwhile more has come. */
+static void a_busy_loop_is_no_silence(void **state) {
   faults_t f;
   faults_open(&f, *state);
-  f.options.silence_timeout_ms = 50;
+  f.options.silence_timeout_ms = 200;
   faults_sandbox(&f);
   bytes_t body = {NULL, 0};
   bytes_t rest = {NULL, 0};
@@ -267,12 +264,18 @@ static void a_slow_reader_is_no_silence(void **state) {
   put_end(&rest, NULL);
   fault_rule_t *rule = fault_on(f.server, START);
   faults_stream(&f, rule, &body, false);
+  fault_hold(rule);
   fault_chunk(rule, rest.data, rest.len);
   fault_last_chunk(rule);
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = be_slow;
-  faults_succeeds(&f, e2b_run_shell(f.sandbox, "true", &options));
+  rule = fault_on(f.server, HEALTH);
+  fault_call(rule, keep_the_loop_busy, f.server);
+  fault_answer(rule, 204, NULL, "", NULL);
+  e2b_future_t *future = e2b_run_shell(f.sandbox, "true", NULL);
+  while (fault_held(f.server) == 0) {
+    harness_turn(&f.h, 1);
+  }
+  faults_succeeds(&f, e2b_sandbox_is_running(f.sandbox));
+  faults_succeeds(&f, future);
   bytes_free(&body);
   bytes_free(&rest);
   faults_close(&f);
@@ -330,7 +333,7 @@ int main(void) {
       IN_BOTH(a_call_says_when_its_stream_has_to_begin),
       IN_BOTH(a_silent_stream_is_given_up),
       IN_BOTH(keep_alives_are_no_silence),
-      IN_BOTH(a_slow_reader_is_no_silence),
+      IN_BOTH(a_busy_loop_is_no_silence),
       cmocka_unit_test_prestate(a_lifetime_ends_also_when_the_daemon_forgets_it, &faults_proto),
       IN_BOTH(a_stream_without_limits_has_none),
   };
