@@ -28,7 +28,13 @@ bool e2b__host_transfer_signed(const e2b__host_request_t *request,
                                const e2b__host_sandbox_t *sandbox, const char *operation) {
   char expected[E2B__SIGNATURE_SIZE];
   const char *expiration = e2b__host_query(request, "signature_expiration");
+  char number[24];
   if (sandbox->access_token[0] == '\0') return false;
+  if (expiration != NULL) {
+    /* The number is signed, not its spelling. */
+    snprintf(number, sizeof number, "%lld", strtoll(expiration, NULL, 10));
+    expiration = number;
+  }
   return e2b__host_signature(query_or_empty(request, "path"), operation,
                              query_or_empty(request, "username"), sandbox->access_token, expiration,
                              expected) == 0 &&
@@ -44,7 +50,7 @@ bool e2b__host_transfer_allowed(e2b__host_request_t *request, const char *operat
   const char *expected = request->sandbox->access_token;
   const char *token = e2b__host_header(request, "X-Access-Token");
   if (expected[0] == '\0') return true;
-  if (token != NULL) {
+  if (token != NULL && *token != '\0') {
     if (e2b__host_secret_equal(token, expected)) return true;
     e2b__host_answer_error(request, 401, "access token present in header but does not match");
   } else if (e2b__host_query(request, "signature") == NULL) {
