@@ -111,9 +111,9 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *resu
   if (status == 0 || status == UV_ECANCELED) return;
   fprintf(
       stderr,
-      "e2b-host: this machine does not resolve api.%s: Node.js and Python clients will not\n"
-      "e2b-host: find it. For names under localhost: apt-get install libnss-myhostname, or use\n"
-      "e2b-host: systemd-resolved. libe2b and curl need neither.\n",
+      "e2b-host: this machine does not resolve api.%s: Node.js and older Python clients will\n"
+      "e2b-host: not find it. For names under localhost, install libnss-myhostname or use\n"
+      "e2b-host: systemd-resolved; libe2b, curl and the Python SDK 2.63 need neither.\n",
       name);
 }
 
