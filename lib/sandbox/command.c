@@ -373,6 +373,14 @@ static int on_message(void *ctx, const char *data, size_t len) {
   return rc;
 }
 
+/* We let go of it: because of what it printed, and nobody will read the rest; or because its time
+ * was over and the daemon, whose business it is to end it then, had not said so. */
+static bool is_to_be_ended(const e2b_command_t *command, const e2b_error_t *failure) {
+  if (failure->clock == E2B_CLOCK_LIFETIME) return *failure->connect_code == '\0';
+  return command->kill_if_abandoned &&
+         (failure->code == E2B_ETOOBIG || failure->code == E2B_EPROTOCOL);
+}
+
 /* `end` is the result, even when the stream fails after it (protocol 5.0, hazard 2). */
 static void on_end(void *ctx, const e2b_error_t *error) {
   e2b_command_t *command = ctx;
@@ -398,8 +406,7 @@ static void on_end(void *ctx, const e2b_error_t *error) {
     if (failure.code == E2B_ETOOBIG && command->pid != 0) {
       failure.message = "a size limit was reached: more output than max_output_bytes";
     }
-    /* We stopped it ourselves, because of what it printed: nobody will read the rest. */
-    if (failure.code == E2B_ETOOBIG && command->kill_if_abandoned && command->pid != 0) {
+    if (command->pid != 0 && is_to_be_ended(command, &failure)) {
       e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
     }
     e2b__command_conclude(command, &failure);

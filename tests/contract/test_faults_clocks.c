@@ -291,6 +291,7 @@ static void a_lifetime_ends_also_when_the_daemon_forgets_it(void **state) {
   fault_rule_t *rule = fault_on(f.server, START);
   faults_stream(&f, rule, &body, false);
   fault_hang(rule);
+  fault_answer(fault_on(f.server, "POST /process.Process/SendSignal"), 200, NULL, "", NULL);
   e2b_run_options options;
   E2B_INIT(&options);
   options.timeout_ms = 50;
@@ -298,6 +299,9 @@ static void a_lifetime_ends_also_when_the_daemon_forgets_it(void **state) {
   assert_int_equal(error.code, E2B_ETIMEDOUT);
   assert_int_equal(error.clock, E2B_CLOCK_LIFETIME);
   assert_string_equal(error.partial_out, "so far");
+  while (fault_count(f.server, "POST /process.Process/SendSignal") == 0) {
+    harness_turn(&f.h, 1);
+  }
   bytes_free(&body);
   faults_close(&f);
 }
