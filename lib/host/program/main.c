@@ -109,12 +109,11 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *resu
   (void)req;
   uv_freeaddrinfo(result);
   if (status == 0 || status == UV_ECANCELED) return;
-  fprintf(
-      stderr,
-      "e2b-host: this machine does not resolve api.%s: Node.js and older Python clients will\n"
-      "e2b-host: not find it. For names under localhost, install libnss-myhostname or use\n"
-      "e2b-host: systemd-resolved; libe2b, curl and the Python SDK 2.63 need neither.\n",
-      name);
+  fprintf(stderr,
+          "e2b-host: this machine does not resolve api.%s: Node.js and older Python clients will\n"
+          "e2b-host: not find it. For names under localhost, install libnss-myhostname or use\n"
+          "e2b-host: systemd-resolved; libe2b, curl and the Python SDK 2.63 need neither.\n",
+          name);
 }
 
 /* Sandboxes' names come and go, so /etc/hosts is no way; what makes the system's resolver answer
