@@ -56,7 +56,7 @@ static void until_says(watch *it, const char *text) {
 
 static void started_and_awaited(void **state) {
   (void)state;
-  const char *const args[] = {"-c", "read x; echo got $x; exit 4", NULL};
+  const char *const args[] = {"-c", "read x; echo got $x; read y; exit 4", NULL};
   e2b_run_options *options = fresh();
   options->keep_stdin_open = 1;
   e2b_command_t *command = STARTED(e2b_command_start(scene.sandbox, "sh", args, options));
@@ -64,6 +64,7 @@ static void started_and_awaited(void **state) {
   e2b_future_t *end = scene_keep(e2b_command_wait(command));
   assert_false(e2b_future_is_done(end));
   OK(e2b_command_write(command, "it\n", 3));
+  OK(e2b_command_close_stdin(command));
   const e2b_execution_t *first = RAN(end);
   assert_out(first, "got it\n");
   assert_int_equal(first->exit_code, 4);
