@@ -29,7 +29,8 @@ typedef struct e2b__host_watch_frame {
   e2b__arena_t arena; /* of the names */
   char **names;       /* sorted; the first byte says: 'd' for what may be a directory */
   size_t count, room, next;
-  bool tell;
+  bool tell;       /* of its names */
+  bool tell_below; /* of those in directories that turn out to be new */
 } frame_t;
 
 static int compare_dirs(const e2b__host_watch_dir_t *a, const e2b__host_watch_dir_t *b) {
@@ -114,6 +115,7 @@ static void dir_free(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *dir) {
   tree->count--;
   if (tree->root == dir) tree->root = NULL;
   if (tree->moving == dir) tree->moving = NULL;
+  if (dir->missed) tree->missed--;
   e2b__list_remove(&dir->node);
   e2b__free(dir->name);
   e2b__free(dir);
@@ -131,44 +133,6 @@ void e2b__host_watch_drop(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *d
     if (last) return;
     at = parent;
   }
-}
-
-/* Puts a directory where it is now. Not below itself: the kernel's story is behind what the disk
- * shows, and a step of it may be missing here. */
-static int place(e2b__host_watch_dir_t *dir, e2b__host_watch_dir_t *parent, const char *name) {
-  dir->moving = false;
-  if (dir->parent == parent && strcmp(dir->name, name) == 0) return 0;
-  for (const e2b__host_watch_dir_t *at = parent; at != NULL; at = at->parent)
-    if (at == dir) return 0;
-  char *copy = e2b__strdup(name);
-  if (copy == NULL) return -ENOMEM;
-  e2b__free(dir->name);
-  dir->name = copy;
-  dir->parent = parent;
-  e2b__list_remove(&dir->node);
-  e2b__list_append(&parent->children, &dir->node);
-  return 0;
-}
-
-void e2b__host_watch_moved_from(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
-                                const char *name, uint32_t cookie) {
-  for (e2b__list_t *node = parent->children.next; node != &parent->children; node = node->next) {
-    e2b__host_watch_dir_t *dir = E2B__CONTAINER(node, e2b__host_watch_dir_t, node);
-    if (dir->moving || strcmp(dir->name, name) != 0) continue;
-    dir->moving = true;
-    tree->moving = dir;
-    tree->moving_cookie = cookie;
-    return;
-  }
-}
-
-/* Without memory for the new name the directory stays marked: then it counts as moved away. */
-void e2b__host_watch_moved_to(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
-                              const char *name, uint32_t cookie) {
-  e2b__host_watch_dir_t *dir = tree->moving;
-  if (dir == NULL || tree->moving_cookie != cookie) return;
-  tree->moving = NULL;
-  if (place(dir, parent, name) != 0) dir->moving = true;
 }
 
 /* ---- what the walk told ---- */
@@ -244,7 +208,8 @@ static int add_name(frame_t *frame, const struct dirent *item) {
 }
 
 /* Lists the directory for the walk. Takes `fd`. */
-static int push(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *dir, int fd, bool tell) {
+static int push(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *dir, int fd, bool tell,
+                bool tell_below) {
   struct dirent *item;
   int rc = 0;
   DIR *stream = fdopendir(fd);
@@ -266,6 +231,7 @@ static int push(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *dir, int fd
   memset(frame, 0, sizeof *frame);
   frame->dir = dir;
   frame->tell = tell;
+  frame->tell_below = tell_below;
   while (rc == 0 && (item = readdir(stream)) != NULL) {
     if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0) continue;
     rc = add_name(frame, item);
@@ -281,15 +247,108 @@ static bool is_passing(int rc) {
   return rc != -ENOMEM && rc != -ENOSPC && rc != -EMFILE && rc != -ENFILE;
 }
 
-static int add_open(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent, const char *name,
-                    e2b__host_watch_how_t how, int fd) {
+enum { OPEN_FLAGS = O_RDONLY | O_DIRECTORY | O_NONBLOCK };
+
+static int watch(const e2b__host_watch_tree_t *tree, int fd) {
   char link[32];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   int descriptor = inotify_add_watch(tree->fd, link, wanted);
-  int rc = descriptor < 0 ? -errno : 0;
+  return descriptor >= 0 ? descriptor : -errno;
+}
+
+/* Opens a directory where it is thought to be, if it is there: while the kernel's story is behind,
+ * another one may have that path. */
+static int open_known(e2b__host_watch_tree_t *tree, const e2b__host_watch_dir_t *dir) {
+  e2b__arena_t arena = {0};
+  char *relative = e2b__host_watch_name(&arena, dir, NULL);
+  char *path = relative != NULL ? e2b__host_watch_path(&arena, tree, relative) : NULL;
+  int flags = OPEN_FLAGS | (dir->parent != NULL ? O_NOFOLLOW : 0);
+  int fd = path != NULL ? e2b__host_open(tree->sandbox, path, flags, 0) : -ENOMEM;
+  e2b__arena_free(&arena);
+  if (fd < 0) return fd;
+  int descriptor = watch(tree, fd);
+  if (descriptor == dir->descriptor) return fd;
+  if (descriptor >= 0 && e2b__host_watch_dir(tree, descriptor) == NULL)
+    inotify_rm_watch(tree->fd, descriptor);
+  close(fd);
+  return -ENOENT;
+}
+
+/* ---- moves ---- */
+
+/* The next one below `top`, parents first. */
+static e2b__host_watch_dir_t *next_below(e2b__host_watch_dir_t *at, e2b__host_watch_dir_t *top) {
+  if (!e2b__list_empty(&at->children))
+    return E2B__CONTAINER(at->children.next, e2b__host_watch_dir_t, node);
+  for (; at != top; at = at->parent)
+    if (at->node.next != &at->parent->children)
+      return E2B__CONTAINER(at->node.next, e2b__host_watch_dir_t, node);
+  return NULL;
+}
+
+/* Below a directory that had moved before the kernel's word of it was read, others could not be
+ * opened: now that its place is known they can. Their own names were told. */
+static int look_again(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *top) {
+  int rc = 0;
+  if (tree->missed == 0) return 0;
+  for (e2b__host_watch_dir_t *at = top; at != NULL && rc == 0; at = next_below(at, top)) {
+    int fd = at->missed ? open_known(tree, at) : -ENOENT;
+    if (fd < 0) continue;
+    at->missed = false;
+    tree->missed--;
+    rc = push(tree, at, fd, false, true);
+  }
+  return rc;
+}
+
+/* Puts a directory where it is now. Not below itself: the kernel's story is behind what the disk
+ * shows, and a step of it may be missing here. */
+static int place(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *dir,
+                 e2b__host_watch_dir_t *parent, const char *name) {
+  dir->moving = false;
+  if (dir->parent == parent && strcmp(dir->name, name) == 0) return 0;
+  for (const e2b__host_watch_dir_t *at = parent; at != NULL; at = at->parent)
+    if (at == dir) return 0;
+  char *copy = e2b__strdup(name);
+  if (copy == NULL) return -ENOMEM;
+  e2b__free(dir->name);
+  dir->name = copy;
+  dir->parent = parent;
+  e2b__list_remove(&dir->node);
+  e2b__list_append(&parent->children, &dir->node);
+  return look_again(tree, dir);
+}
+
+void e2b__host_watch_moved_from(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
+                                const char *name, uint32_t cookie) {
+  for (e2b__list_t *node = parent->children.next; node != &parent->children; node = node->next) {
+    e2b__host_watch_dir_t *dir = E2B__CONTAINER(node, e2b__host_watch_dir_t, node);
+    if (dir->moving || strcmp(dir->name, name) != 0) continue;
+    dir->moving = true;
+    tree->moving = dir;
+    tree->moving_cookie = cookie;
+    return;
+  }
+}
+
+/* Without memory for the new name the directory stays marked: then it counts as moved away. */
+void e2b__host_watch_moved_to(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
+                              const char *name, uint32_t cookie) {
+  e2b__host_watch_dir_t *dir = tree->moving;
+  if (dir == NULL || tree->moving_cookie != cookie) return;
+  tree->moving = NULL;
+  if (place(tree, dir, parent, name) != 0) dir->moving = true;
+}
+
+/* ---- new directories ---- */
+
+static int add_open(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent, const char *name,
+                    e2b__host_watch_how_t how, int fd) {
+  int descriptor = watch(tree, fd);
+  int rc = descriptor < 0 ? descriptor : 0;
   e2b__host_watch_dir_t *dir = descriptor < 0 ? NULL : e2b__host_watch_dir(tree, descriptor);
   bool known = dir != NULL;
-  if (known && how == E2B__WATCH_EVENT) rc = place(dir, parent, name);
+  if (known && parent != NULL) rc = place(tree, dir, parent, name);
   if (rc == 0 && !known && tree->count >= tree->ceiling) rc = -ENOSPC;
   if (rc == 0 && !known) {
     dir = dir_new(tree, descriptor, parent, name);
@@ -298,27 +357,33 @@ static int add_open(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
   if (rc == 0 && !known && tree->recursive) {
     /* Of what is found in a place that nobody heard of before, nobody will hear again. */
     bool tell = how == E2B__WATCH_EVENT ||
-                (how == E2B__WATCH_FOUND && tree->frames[tree->frame_count - 1].tell);
-    return (rc = push(tree, dir, fd, tell)) == 0 ? 1 : rc;
+                (how == E2B__WATCH_FOUND && tree->frames[tree->frame_count - 1].tell_below);
+    return (rc = push(tree, dir, fd, tell, tell)) == 0 ? 1 : rc;
   }
   close(fd);
   if (rc != 0) return rc;
   return known ? 0 : 1;
 }
 
+static int open_child(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
+                      const char *name) {
+  int parent_fd = open_known(tree, parent);
+  if (parent_fd < 0) {
+    if (!parent->missed) tree->missed++;
+    parent->missed = true;
+    return parent_fd;
+  }
+  /* One part of a path, and no link: it cannot lead out. */
+  int fd = openat(parent_fd, name, OPEN_FLAGS | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) fd = -errno;
+  close(parent_fd);
+  return fd;
+}
+
 int e2b__host_watch_add(e2b__host_watch_tree_t *tree, e2b__host_watch_dir_t *parent,
                         const char *name, e2b__host_watch_how_t how) {
-  e2b__arena_t arena = {0};
-  int rc = -ENOMEM;
-  char *relative = parent != NULL ? e2b__host_watch_name(&arena, parent, name) : NULL;
-  char *path = parent == NULL     ? tree->path
-               : relative != NULL ? e2b__host_watch_path(&arena, tree, relative)
-                                  : NULL;
-  if (path != NULL) {
-    int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | (parent != NULL ? O_NOFOLLOW : 0);
-    rc = e2b__host_open(tree->sandbox, path, flags, 0);
-  }
-  e2b__arena_free(&arena);
+  int rc = parent == NULL ? e2b__host_open(tree->sandbox, tree->path, OPEN_FLAGS, 0)
+                          : open_child(tree, parent, name);
   if (rc >= 0) rc = add_open(tree, parent, name, how, rc);
   return rc < 0 && how != E2B__WATCH_ROOT && is_passing(rc) ? 0 : rc;
 }

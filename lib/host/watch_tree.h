@@ -17,6 +17,7 @@ typedef struct e2b__host_watch_dir {
   e2b__list_t node;                   /* of the parent's children */
   e2b__list_t children;
   bool moving; /* it left its place; where to, and whether it is still in the tree, is not known */
+  bool missed; /* it was not where it is thought to be when one in it was to be opened */
   char *name;
 } e2b__host_watch_dir_t;
 
@@ -34,6 +35,7 @@ typedef struct e2b__host_watch_tree {
   e2b__host_watch_dir_t *root; /* NULL: it has gone */
   e2b__host_watch_dir_t *moving;
   uint32_t moving_cookie;
+  size_t missed; /* directories that are marked so */
   struct e2b__host_watch_finds finds;
   size_t find_count;
   struct e2b__host_watch_frame *frames; /* of the walk; the last one is the deepest directory */
