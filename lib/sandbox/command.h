@@ -107,6 +107,27 @@ int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec
 void e2b__command_hold(e2b_command_t *command); /* the memory */
 void e2b__command_drop(e2b_command_t *command);
 
+/* command.c: for events.c and launch.c */
+/* The stream lives as long as somebody has an interest in it, or is to bring a pid to kill. */
+void e2b__command_leave_if_unwanted(e2b_command_t *command);
+void e2b__command_release_value(void *command);
+/* The result as far as it is known. */
+void e2b__command_refresh(e2b_command_t *command);
+/* One more future of the end. `owner`: the program goes when it is cancelled. */
+int e2b__command_add_waiter(e2b_command_t *command, e2b_future_t *future, bool owner);
+void e2b__command_client_closes(e2b__guest_t *guest);
+
+/* events.c */
+extern const e2b__stream_events_t e2b__command_events;
+
+/* output.c */
+void e2b__output_init(e2b_command_t *command, size_t which, e2b_output_cb callback,
+                      const e2b_run_options *options);
+/* 0, or what is wrong: a ceiling. Calls out. */
+int e2b__output_take(e2b_command_t *command, e2b__output_t *output, e2b__str_t data);
+/* Hands over what waited for the rest of a character. */
+void e2b__output_flush(e2b_command_t *command);
+
 /* input.c */
 void e2b__input_init(e2b_command_t *command);
 /* Bytes that nobody waits for, or the end of the input. */
