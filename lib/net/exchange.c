@@ -128,6 +128,7 @@ static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
   e2b__exchange_t *exchange = ctx;
   const e2b__http_request_t *request = &exchange->request;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
+  if (exchange->refusal != 0) return CURL_READFUNC_ABORT;
   if (exchange->refused) return 0;
   size_t room = size * count;
   touch(exchange);
@@ -145,6 +146,14 @@ static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
   exchange->body_sent += room;
   exchange->http->stats.sent += room;
   return room;
+}
+
+/* In the middle of a body, and with no answer: the server has hung up, and curl waits for the next
+ * piece of the body to find out. It is told now, by a read that fails. */
+void e2b__exchange_unwatched(e2b__exchange_t *exchange) {
+  if (exchange->state != E2B__EXCHANGE_RUNNING || !exchange->starved || exchange->got_head) return;
+  exchange->refusal = E2B_ECONNLOST;
+  e2b__exchange_continue_body(exchange);
 }
 
 static int on_body_rewind(void *ctx, curl_off_t offset, int origin) {
@@ -374,14 +383,14 @@ static void detach(e2b__exchange_t *exchange) {
   const bool in_multi =
       exchange->state == E2B__EXCHANGE_RUNNING || exchange->state == E2B__EXCHANGE_CANCELLED;
   uv_timer_stop(&exchange->timer);
-  e2b__queue_cancel(&exchange->nudge);
   if (in_multi) {
     assert(http->in_curl == 0);
-    /* The socket close callback may come from here. */
+    /* The socket callbacks may come from here. */
     http->in_curl++;
     curl_multi_remove_handle(http->multi, exchange->easy);
     http->in_curl--;
   }
+  e2b__queue_cancel(&exchange->nudge);
   e2b__origin_leave(exchange);
   e2b__list_remove(&exchange->node);
 }

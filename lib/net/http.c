@@ -134,12 +134,14 @@ static poll_ctx *poll_of(e2b__http_t *http, curl_socket_t fd) {
 }
 
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx) {
-  (void)easy;
   (void)socket_ctx;
   e2b__http_t *http = ctx;
   if (http->closing) return 0;
   if (what == CURL_POLL_REMOVE) {
     if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) http->polls[fd]->parked = true;
+    e2b__exchange_t *exchange = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
+    if (exchange != NULL) e2b__exchange_unwatched(exchange);
     return 0;
   }
   poll_ctx *poll = poll_of(http, fd);

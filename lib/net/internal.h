@@ -103,6 +103,8 @@ void e2b__exchange_finish(e2b__exchange_t *exchange, const e2b__http_result_t *r
 void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, const char *why);
 /* The end, without. Not inside curl. */
 void e2b__exchange_discard(e2b__exchange_t *exchange);
+/* curl wants nothing of its socket any more. */
+void e2b__exchange_unwatched(e2b__exchange_t *exchange);
 void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode result);
 void e2b__exchange_free_idle(e2b__exchange_t *exchange);
 

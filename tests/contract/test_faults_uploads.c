@@ -198,6 +198,28 @@ static void a_refusal_reaches_a_writer_that_waits(void **state) {
   faults_close(&f);
 }
 
+static void so_does_the_end_of_the_connection(void **state) {
+  (void)state;
+  void (*const ends[])(fault_rule_t *) = {fault_reset, fault_close};
+  for (size_t i = 0; i < E2B__COUNT(ends); i++) {
+    faults_t f;
+    faults_ready(&f, NULL);
+    faults_gone(&f);
+    fault_rule_t *rule = fault_on(f.server, UPLOAD);
+    fault_early(rule, 3);
+    ends[i](rule);
+    e2b_upload_t *upload;
+    e2b_future_t *future = e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, &upload);
+    assert_int_equal(e2b_upload_write(upload, "abc", 3), 0);
+    const faults_error_t error = faults_fails(&f, future);
+    assert_int_equal(error.code, E2B_ESANDBOXGONE);
+    assert_true(error.maybe_applied);
+    assert_int_equal(e2b_upload_write(upload, "def", 3), E2B_ECLOSED);
+    e2b_upload_release(upload);
+    faults_close(&f);
+  }
+}
+
 static void a_stalled_upload_is_given_up(void **state) {
   (void)state;
   for (int whole = 0; whole < 2; whole++) {
@@ -331,6 +353,7 @@ int main(void) {
       cmocka_unit_test(a_server_that_stops_reading_holds_the_writer_up),
       cmocka_unit_test(an_upload_in_pieces_may_be_refused_early),
       cmocka_unit_test(a_refusal_reaches_a_writer_that_waits),
+      cmocka_unit_test(so_does_the_end_of_the_connection),
       cmocka_unit_test(a_stalled_upload_is_given_up),
       cmocka_unit_test(a_writer_may_take_its_time),
       cmocka_unit_test(an_upload_may_be_cancelled_in_the_middle),
