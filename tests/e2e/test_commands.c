@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Programs run to their end: what they are given, and how they end. */
 
@@ -267,6 +268,26 @@ static void a_grandchild_that_keeps_the_output(void **state) {
   scene_shell(line);
 }
 
+/* Whatever the server, and the program that embeds it, have open is not theirs. */
+static void nothing_else_is_open(void **state) {
+  (void)state;
+  if (scene.server.host == NULL) {
+    server_skip(&scene.server, "what a daemon inherited is its own affair");
+  }
+  const int fd = dup(STDIN_FILENO); /* without FD_CLOEXEC, as in many an application */
+  assert_true(fd > 2);
+  e2b_sandbox_t *sandbox = MADE(e2b_sandbox_create(scene.client, NULL));
+  const char *const args[] = {"-c", "cd /proc/self/fd && echo *", NULL};
+  const char *out = RAN(e2b_run_command(sandbox, "sh", args, NULL))->stdout_data.ptr;
+  close(fd);
+  const size_t shells_own = strspn(out, "0123456789 \n");
+  assert_int_equal(shells_own, strlen(out));
+  for (const char *at = out; *at != '\0'; at += strcspn(at, " \n") + 1) {
+    const long number = strtol(at, NULL, 10); /* the shell itself reads the directory */
+    assert_true(number <= 3 || number == 10);
+  }
+}
+
 static void wrong_calls(void **state) {
   (void)state;
   FAILS(E2B_EINVAL, e2b_run_command(scene.sandbox, NULL, NULL, NULL));
@@ -299,6 +320,7 @@ int main(void) {
       SCENE_TEST(a_lifetime),
       SCENE_TEST(cancelling_kills_the_program),
       SCENE_TEST(a_grandchild_that_keeps_the_output),
+      SCENE_TEST(nothing_else_is_open),
       SCENE_TEST(wrong_calls),
   };
   return cmocka_run_group_tests_name("commands", tests, scene_open, scene_close);
