@@ -274,7 +274,11 @@ static int set_request(e2b__exchange_t *exchange) {
   SET(easy, CURLOPT_HEADERDATA, exchange);
   SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
   SET(easy, CURLOPT_PREREQDATA, exchange);
-  if (request->buffer_bytes > 0) SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes);
+  /* curl_easy_reset() cannot say that it ran out of memory half way: nothing is left to it. */
+  SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes > 0 ? request->buffer_bytes : 16384L);
+  SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+  SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
+  SET(easy, CURLOPT_MAXAGE_CONN, 118L);
   if (exchange->fresh) SET(easy, CURLOPT_FRESH_CONNECT, 1L);
   if (exchange->resolve.data != NULL) SET(easy, CURLOPT_RESOLVE, &exchange->resolve);
   SET(easy, CURLOPT_URL, request->url);
@@ -482,6 +486,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->body_sent = 0;
   exchange->started_ms = exchange->activity_ms = 0;
   exchange->refusal = 0;
+  exchange->runs_again = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
       exchange->fresh = false;
   exchange->counted = exchange->paused = exchange->starved = exchange->overdue = exchange->refused =

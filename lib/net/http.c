@@ -2,6 +2,7 @@
 #include "net/internal.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -55,11 +56,42 @@ static void on_settle(e2b__task_t *task) {
   e2b__http_after_curl(E2B__CONTAINER(task, e2b__http_t, settle));
 }
 
+/* The multi ran out of memory in the middle of what it did: some transfer may have no socket or no
+ * timer any more and would sit there until its clock runs out, and curl does not say which. So all
+ * are run once more; who needs that too often is given up. */
+static void run_all_again(e2b__http_t *http) {
+  enum { PATIENCE = 3 };
+  e2b__list_t hopeless;
+  e2b__list_init(&hopeless);
+  e2b__list_t *node = http->exchanges.next;
+  while (node != &http->exchanges) {
+    e2b__exchange_t *exchange = E2B__CONTAINER(node, e2b__exchange_t, node);
+    node = node->next;
+    if (exchange->state != E2B__EXCHANGE_RUNNING || exchange->paused || exchange->starved) continue;
+    if (exchange->runs_again++ < PATIENCE) {
+      /* Only a change makes curl look at it. */
+      http->in_curl++;
+      curl_easy_pause(exchange->easy, CURLPAUSE_RECV);
+      curl_easy_pause(exchange->easy, CURLPAUSE_CONT);
+      http->in_curl--;
+    } else {
+      e2b__list_remove(&exchange->node);
+      e2b__list_append(&hopeless, &exchange->node);
+    }
+  }
+  while ((node = e2b__list_take(&hopeless)) != NULL) {
+    e2b__list_append(&http->exchanges, node);
+    e2b__exchange_fail(E2B__CONTAINER(node, e2b__exchange_t, node), E2B_ENOMEM, E2B_CLOCK_NONE,
+                       NULL);
+  }
+}
+
 static void socket_action(e2b__http_t *http, curl_socket_t fd, int events) {
   int running;
   http->in_curl++;
-  curl_multi_socket_action(http->multi, fd, events, &running);
+  const CURLMcode rc = curl_multi_socket_action(http->multi, fd, events, &running);
   http->in_curl--;
+  if (rc == CURLM_OUT_OF_MEMORY) run_all_again(http);
   e2b__http_after_curl(http);
 }
 
@@ -104,6 +136,19 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   socket_action(poll->http, poll->fd, flags);
 }
 
+static void on_poll_closed(uv_handle_t *handle) {
+  poll_ctx *poll = handle->data;
+  e2b__http_t *http = poll->http;
+  e2b__free(poll);
+  e2b__http_handle_closed(http);
+}
+
+static void forget_poll(e2b__http_t *http, curl_socket_t fd) {
+  if ((size_t)fd >= http->polls_size || http->polls[fd] == NULL) return;
+  uv_close((uv_handle_t *)&http->polls[fd]->handle, on_poll_closed);
+  http->polls[fd] = NULL;
+}
+
 static poll_ctx *poll_of(e2b__http_t *http, curl_socket_t fd) {
   const size_t at = (size_t)fd;
   if (at >= http->polls_size) {
@@ -138,7 +183,13 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   e2b__http_t *http = ctx;
   if (http->closing) return 0;
   if (what == CURL_POLL_REMOVE) {
-    if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) http->polls[fd]->parked = true;
+    /* Of a connection that did not come about (the slower of two addresses, a refusal) curl 7.88
+     * closes the socket without telling: whatever has that number next is not ours. */
+    if (fcntl(fd, F_GETFD) < 0) {
+      forget_poll(http, fd);
+    } else if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) {
+      http->polls[fd]->parked = true;
+    }
     e2b__exchange_t *exchange = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
     if (exchange != NULL) e2b__exchange_unwatched(exchange);
@@ -155,18 +206,12 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   return uv_poll_start(&poll->handle, events, on_poll) == 0 ? 0 : -1;
 }
 
-static void on_poll_closed(uv_handle_t *handle) {
-  poll_ctx *poll = handle->data;
-  e2b__http_t *http = poll->http;
-  e2b__free(poll);
-  e2b__http_handle_closed(http);
-}
-
 /* The watch of a socket is made here, where refusing costs one connection: a socket callback that
  * fails makes curl give up every transfer of the multi. */
 int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
   (void)purpose;
   e2b__http_t *http = ctx;
+  forget_poll(http, fd); /* of a socket that was closed in silence */
   if (poll_of(http, fd) == NULL) return CURL_SOCKOPT_ERROR;
   http->stats.connections++;
   return CURL_SOCKOPT_OK;
@@ -174,11 +219,7 @@ int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
 
 int e2b__http_socket_close(void *ctx, curl_socket_t fd) {
   e2b__http_t *http = ctx;
-  if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) {
-    poll_ctx *poll = http->polls[fd];
-    http->polls[fd] = NULL;
-    uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
-  }
+  forget_poll(http, fd);
   return close(fd);
 }
 

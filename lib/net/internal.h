@@ -69,6 +69,7 @@ struct e2b__exchange {
   const e2b__http_events_t *events;
   void *ctx;
   size_t body_sent;
+  unsigned runs_again; /* after curl was out of memory */
   uint64_t started_ms; /* when it entered the multi */
   uint64_t activity_ms;
   int refusal;               /* what on_data answered */
