@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "host/daemon.h"
+#include "host/waiter.h"
 
 /* ---- answers ---- */
 
@@ -16,6 +17,15 @@ void e2b__host_answer_json(e2b__host_request_t *request, unsigned status, e2b__j
     response = e2b__host_response("application/json; charset=utf-8", w->out->data, w->out->len);
   e2b__buffer_free(w->out);
   e2b__host_answer(request, status, response);
+}
+
+void e2b__host_answer_sandbox(e2b__host_request_t *request, const e2b__host_sandbox_t *sandbox,
+                              unsigned status) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
+  e2b__json_writer_t w;
+  e2b__json_begin(&w, &out);
+  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
+  e2b__host_answer_json(request, status, &w);
 }
 
 void e2b__host_answer_no_sandbox(e2b__host_request_t *request, const char *id) {
@@ -107,8 +117,6 @@ static void refresh(e2b__host_request_t *request, const char *id, const cJSON *b
 }
 
 static void connect_sandbox(e2b__host_request_t *request, const char *id, const cJSON *body) {
-  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
-  e2b__json_writer_t w;
   int64_t seconds;
   if (!take_seconds(request, body, "timeout", 300, &seconds)) return;
   if (seconds > E2B__HOST_MAX_LIFE_S) {
@@ -118,9 +126,7 @@ static void connect_sandbox(e2b__host_request_t *request, const char *id, const 
   e2b__host_sandbox_t *sandbox = need(request, id);
   if (sandbox == NULL) return;
   extend(sandbox, seconds);
-  e2b__json_begin(&w, &out);
-  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
-  e2b__host_answer_json(request, 200, &w);
+  e2b__host_answer_sandbox(request, sandbox, 200);
 }
 
 static void not_yet(e2b__host_request_t *request, const char *id, const cJSON *body) {
@@ -245,7 +251,7 @@ static void no_key(e2b__host_request_t *request) {
 }
 
 static const e2b__host_handler_t control_handler = {
-    .finish = on_finish, .gone = e2b__host_create_gone, .ceiling = E2B__HOST_JSON_CEILING};
+    .finish = on_finish, .gone = e2b__host_waiter_gone, .ceiling = E2B__HOST_JSON_CEILING};
 
 static void preflight(e2b__host_request_t *request) {
   struct MHD_Response *response = e2b__host_response(NULL, "", 0);

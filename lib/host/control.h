@@ -18,7 +18,6 @@ typedef void e2b__host_operation_t(e2b__host_request_t *request, const char *id,
 
 /* control_create.c */
 e2b__host_operation_t e2b__host_create_v1, e2b__host_create_v2;
-void e2b__host_create_gone(e2b__host_request_t *request);
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
 /* control_views.c: how sandboxes and templates are shown */
@@ -30,6 +29,9 @@ void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sand
                           const char *domain);
 e2b__host_operation_t e2b__host_list_templates, e2b__host_template_alias;
 
+/* 200 or 201 with the sandbox as clients get it from create, connect and resume. */
+void e2b__host_answer_sandbox(e2b__host_request_t *request, const e2b__host_sandbox_t *sandbox,
+                              unsigned status);
 void e2b__host_answer_json(e2b__host_request_t *request, unsigned status, e2b__json_writer_t *w);
 void e2b__host_answer_no_sandbox(e2b__host_request_t *request, const char *id);
 

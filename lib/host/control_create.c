@@ -2,33 +2,46 @@
 #include <stdio.h>
 
 #include "host/control.h"
-#include "host/tls.h"
+#include "host/waiter.h"
 
 /* POST /sandboxes and /v2/sandboxes. */
 
 enum { DEFAULT_V1_S = 15, DEFAULT_V2_S = 300 };
 
+/* A client may be gone; then its sandbox lives its time all the same, as a client that lost only
+ * its connection expects. */
 static void on_ready(e2b__host_sandbox_t *sandbox, bool ok, void *data) {
-  e2b__host_request_t *request = data;
-  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
-  e2b__json_writer_t w;
-  /* The client may be gone; then its sandbox lives its time all the same, as a client that lost
-   * only its connection expects. */
-  if (request == NULL) return;
-  request->state = NULL;
-  if (!ok) {
-    e2b__host_answer_error(request, 500, "Failed to create sandbox%s%.400s",
-                           sandbox->complaint[0] != '\0' ? ": " : "", sandbox->complaint);
-    return;
-  }
-  e2b__json_begin(&w, &out);
-  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
-  e2b__host_answer_json(request, 201, &w);
+  (void)data;
+  e2b__host_waiters_answer(sandbox, E2B__WAIT_CREATE, ok);
 }
 
-void e2b__host_create_gone(e2b__host_request_t *request) {
-  e2b__host_sandbox_t *sandbox = request->state;
-  if (sandbox != NULL) sandbox->ready_data = NULL;
+/* ---- one create, sent again ---- */
+
+enum { MAX_KEY = 255 };
+
+/* False: answered, by the sandbox that an earlier call with the same key made or is making. */
+static bool first_of_its_key(e2b__host_request_t *request) {
+  const char *key = e2b__host_header(request, "Idempotency-Key");
+  e2b__list_t *all = &request->host->sandboxes;
+  if (key == NULL) return true;
+  size_t len = strlen(key);
+  if (len == 0 || len > MAX_KEY || strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-") != len) {
+    e2b__host_answer_error(request, 400,
+                           "validation error: Idempotency-Key must be 1 to 255 of a-z, 0-9, '-'");
+    return false;
+  }
+  for (e2b__list_t *node = all->next; node != all; node = node->next) {
+    e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
+    if (sandbox->state == E2B__SANDBOX_ENDING || sandbox->create_key == NULL ||
+        strcmp(sandbox->create_key, key) != 0)
+      continue;
+    if (sandbox->state == E2B__SANDBOX_STARTING)
+      e2b__host_wait(request, sandbox, E2B__WAIT_CREATE);
+    else
+      e2b__host_answer_sandbox(request, sandbox, 201);
+    return false;
+  }
+  return true;
 }
 
 /* An object of strings, or nothing. */
@@ -148,6 +161,7 @@ static void create(e2b__host_request_t *request, const cJSON *body, bool v2) {
       !take_network(request, body, &spec) || !check_supported(request, body) ||
       !check_template(request, body, &spec))
     return;
+  if (!first_of_its_key(request)) return;
   if (host->closing || host->sandbox_count >= host->max_sandboxes) {
     e2b__host_answer_error(request, 429,
                            "you have reached the maximum number of concurrent E2B sandboxes (%zu). "
@@ -158,8 +172,12 @@ static void create(e2b__host_request_t *request, const cJSON *body, bool v2) {
   spec.metadata = copy_object(body, "metadata");
   spec.env = copy_object(body, "envVars");
   spec.network = copy_object(body, "network");
-  request->state = e2b__host_sandbox_create(host, &spec, on_ready, request);
-  if (request->state != NULL) return;
+  spec.create_key = e2b__host_header(request, "Idempotency-Key");
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_create(host, &spec, on_ready, NULL);
+  if (sandbox != NULL) {
+    e2b__host_wait(request, sandbox, E2B__WAIT_CREATE);
+    return;
+  }
   cJSON_Delete(spec.metadata);
   cJSON_Delete(spec.env);
   cJSON_Delete(spec.network);

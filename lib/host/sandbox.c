@@ -40,6 +40,7 @@ static void sandbox_free(e2b__host_sandbox_t *sandbox) {
   cJSON_Delete(sandbox->metadata);
   cJSON_Delete(sandbox->env);
   cJSON_Delete(sandbox->network);
+  e2b__free(sandbox->create_key);
   e2b__free(sandbox->dir);
   e2b__free(sandbox->home);
   e2b__free(sandbox);
@@ -168,10 +169,13 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   sandbox->root_fd = -1;
   e2b__list_init(&sandbox->node);
   e2b__list_init(&sandbox->requests);
+  e2b__list_init(&sandbox->waiters);
   e2b__list_init(&sandbox->processes);
   e2b__list_init(&sandbox->watchers);
   e2b__list_init(&sandbox->polled_watchers);
-  if (name_it(sandbox, spec) != 0) {
+  if (spec->create_key != NULL) sandbox->create_key = e2b__strdup(spec->create_key);
+  if ((spec->create_key != NULL && sandbox->create_key == NULL) || name_it(sandbox, spec) != 0) {
+    e2b__free(sandbox->create_key);
     e2b__free(sandbox);
     return NULL;
   }

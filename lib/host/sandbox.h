@@ -51,6 +51,8 @@ typedef struct e2b__host_sandbox {
   struct e2b__host_link *link;
   char complaint[512];  /* what starting it said on standard error */
   e2b__list_t requests; /* that are for it */
+  e2b__list_t waiters;  /* for a change of it; see waiter.h */
+  char *create_key;     /* of the call that made it; NULL */
   e2b__list_t processes;
   e2b__list_t watchers;                                                  /* e2b__host_watcher_t */
   e2b__list_t polled_watchers;                                           /* of watch_service.c */
@@ -71,6 +73,7 @@ typedef struct e2b__host_sandbox_spec {
   bool has_allow_internet;
   bool auto_pause;
   bool auto_resume;
+  const char *create_key; /* copied; NULL: none */
 } e2b__host_sandbox_spec_t;
 
 /* Starts one. `ready` is called from the loop, later, exactly once (also when the sandbox is killed
