@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -72,24 +73,51 @@ const char *e2b__host_path_name(const char *clean) {
   return slash != NULL && slash[1] != '\0' ? slash + 1 : clean;
 }
 
+static int open_in_root(int root, const char *path, struct open_how *how) {
+  for (int tries = 0; tries < 32; tries++) {
+    int fd = (int)syscall(SYS_openat2, root, path, how, sizeof *how);
+    if (fd >= 0) return fd;
+    /* The kernel saw a rename while it walked: again. */
+    if (errno != EAGAIN && errno != EINTR) break;
+  }
+  return -errno;
+}
+
+/* File systems that were mounted inside, such as /dev/shm, know only users of the sandbox: nobody
+ * else can own a new file there, root of the machine neither. Between these two, one of them does. */
+static void become_inside(const e2b__host_sandbox_t *sandbox, uid_t inside) {
+  uid_t id = e2b__host_machine_uid(sandbox->host, inside);
+  setfsgid(id);
+  setfsuid(id);
+}
+
+static void become_self(void) {
+  int error = errno;
+  setfsuid(geteuid());
+  setfsgid(getegid());
+  errno = error;
+}
+
 int e2b__host_open(const e2b__host_sandbox_t *sandbox, const char *path, int flags, mode_t mode) {
   struct open_how how;
-  int fd;
   if (sandbox->host->isolation == E2B__ISOLATION_NONE) {
-    fd = open(path, flags | O_CLOEXEC, mode);
+    int fd = open(path, flags | O_CLOEXEC, mode);
     return fd >= 0 ? fd : -errno;
   }
   memset(&how, 0, sizeof how);
   how.flags = (uint64_t)(flags | O_CLOEXEC);
   how.mode = (flags & (O_CREAT | O_TMPFILE)) ? mode : 0;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  for (int tries = 0; tries < 32; tries++) {
-    fd = (int)syscall(SYS_openat2, sandbox->root_fd, path, &how, sizeof how);
-    if (fd >= 0) return fd;
-    /* The kernel saw a rename while it walked: again. */
-    if (errno != EAGAIN && errno != EINTR) break;
+  int fd = open_in_root(sandbox->root_fd, path, &how);
+  if (fd == -EOVERFLOW && (flags & O_CREAT)) {
+    become_inside(sandbox, 0);
+    fd = open_in_root(sandbox->root_fd, path, &how);
+    /* That root has none of its powers here: a directory may be the user's alone. */
+    become_inside(sandbox, E2B__SANDBOX_UID);
+    if (fd == -EACCES) fd = open_in_root(sandbox->root_fd, path, &how);
+    become_self();
   }
-  return -errno;
+  return fd;
 }
 
 int e2b__host_stat(const e2b__host_sandbox_t *sandbox, const char *path, bool follow,
@@ -107,6 +135,19 @@ int e2b__host_open_parent(const e2b__host_sandbox_t *sandbox, e2b__arena_t *aren
   char *parent = e2b__arena_strndup(arena, clean, len > 0 ? len : 1);
   if (parent == NULL) return -ENOMEM;
   return e2b__host_open(sandbox, parent, O_PATH | O_DIRECTORY, 0);
+}
+
+static int make_directory(const e2b__host_sandbox_t *sandbox, int parent, const char *name) {
+  int rc = mkdirat(parent, name, 0755);
+  if (rc == 0 || errno != EOVERFLOW) return rc;
+  become_inside(sandbox, 0);
+  rc = mkdirat(parent, name, 0755);
+  become_self();
+  if (rc == 0 || errno != EACCES) return rc;
+  become_inside(sandbox, E2B__SANDBOX_UID);
+  rc = mkdirat(parent, name, 0755);
+  become_self();
+  return rc;
 }
 
 int e2b__host_make_path(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena, const char *clean,
@@ -130,7 +171,7 @@ int e2b__host_make_path(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena,
     fd = e2b__host_open(sandbox, part, O_PATH | O_DIRECTORY, 0);
     if (fd == -ENOENT) {
       /* Somebody else may be as quick; then his directory does. */
-      if (mkdirat(parent, name, 0755) == 0) {
+      if (make_directory(sandbox, parent, name) == 0) {
         if (owner != geteuid()) fchownat(parent, name, owner, owner, AT_SYMLINK_NOFOLLOW);
         fchmodat(parent, name, 0755, 0);
       } else if (errno != EEXIST) {
