@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "host/daemon.h"
 #include "host/waiter.h"
 
@@ -39,16 +38,28 @@ static void answer_empty(e2b__host_request_t *request, unsigned status) {
 
 /* ---- one sandbox ---- */
 
-static e2b__host_sandbox_t *need(e2b__host_request_t *request, const char *id) {
-  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find(request->host, id);
+e2b__host_sandbox_t *e2b__host_control_find(e2b__host_request_t *request, const char *id) {
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(request->host, id);
   if (sandbox == NULL) e2b__host_answer_no_sandbox(request, id);
   return sandbox;
+}
+
+/* For what makes sense only while it runs. */
+static e2b__host_sandbox_t *need_running(e2b__host_request_t *request, const char *id) {
+  e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
+  if (sandbox == NULL || sandbox->state == E2B__SANDBOX_RUNNING) return sandbox;
+  if (sandbox->state == E2B__SANDBOX_PAUSED)
+    e2b__host_answer_no_sandbox(request, id);
+  else
+    e2b__host_answer_error(request, 409, "Sandbox \"%s\" is being %s", sandbox->id,
+                           sandbox->state == E2B__SANDBOX_PAUSING ? "paused" : "resumed");
+  return NULL;
 }
 
 static void detail(e2b__host_request_t *request, const char *id, const cJSON *body) {
   e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
   e2b__json_writer_t w;
-  e2b__host_sandbox_t *sandbox = need(request, id);
+  e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
   (void)body;
   if (sandbox == NULL) return;
   e2b__json_begin(&w, &out);
@@ -57,16 +68,15 @@ static void detail(e2b__host_request_t *request, const char *id, const cJSON *bo
 }
 
 static void kill_sandbox(e2b__host_request_t *request, const char *id, const cJSON *body) {
-  e2b__host_sandbox_t *sandbox = need(request, id);
+  e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
   (void)body;
   if (sandbox == NULL) return;
   e2b__host_sandbox_kill(sandbox, "killed by its client");
   answer_empty(request, 204);
 }
 
-/* The whole number `name`; false: answered. */
-static bool take_seconds(e2b__host_request_t *request, const cJSON *body, const char *name,
-                         int64_t fallback, int64_t *seconds) {
+bool e2b__host_take_seconds(e2b__host_request_t *request, const cJSON *body, const char *name,
+                            int64_t fallback, int64_t *seconds) {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, name);
   *seconds = e2b__json_int(body, name, fallback);
   if (item != NULL && !cJSON_IsNumber(item)) {
@@ -86,47 +96,28 @@ static bool take_seconds(e2b__host_request_t *request, const cJSON *body, const 
 
 static void set_timeout(e2b__host_request_t *request, const char *id, const cJSON *body) {
   int64_t seconds;
-  if (!take_seconds(request, body, "timeout", -1, &seconds)) return;
+  if (!e2b__host_take_seconds(request, body, "timeout", -1, &seconds)) return;
   if (seconds > E2B__HOST_MAX_LIFE_S) {
     e2b__host_answer_error(request, 400, "Max instance length exceeded");
     return;
   }
-  e2b__host_sandbox_t *sandbox = need(request, id);
+  e2b__host_sandbox_t *sandbox = need_running(request, id);
   if (sandbox == NULL) return;
   e2b__host_sandbox_set_end(sandbox, seconds * 1000);
   answer_empty(request, 204);
 }
 
-/* Never shortens. */
-static void extend(e2b__host_sandbox_t *sandbox, int64_t seconds) {
-  if (e2b__wall_ms() + seconds * 1000 > sandbox->end_ms)
-    e2b__host_sandbox_set_end(sandbox, seconds * 1000);
-}
-
 static void refresh(e2b__host_request_t *request, const char *id, const cJSON *body) {
   int64_t seconds;
-  if (!take_seconds(request, body, "duration", 0, &seconds)) return;
+  if (!e2b__host_take_seconds(request, body, "duration", 0, &seconds)) return;
   if (seconds > 3600) {
     e2b__host_answer_error(request, 400, "validation error: \"duration\" must be at most 3600");
     return;
   }
-  e2b__host_sandbox_t *sandbox = need(request, id);
+  e2b__host_sandbox_t *sandbox = need_running(request, id);
   if (sandbox == NULL) return;
-  extend(sandbox, seconds > 15 ? seconds : 15);
+  e2b__host_sandbox_extend(sandbox, seconds > 15 ? seconds : 15);
   answer_empty(request, 204);
-}
-
-static void connect_sandbox(e2b__host_request_t *request, const char *id, const cJSON *body) {
-  int64_t seconds;
-  if (!take_seconds(request, body, "timeout", 300, &seconds)) return;
-  if (seconds > E2B__HOST_MAX_LIFE_S) {
-    e2b__host_answer_error(request, 400, "Timeout cannot be greater than 24 hours");
-    return;
-  }
-  e2b__host_sandbox_t *sandbox = need(request, id);
-  if (sandbox == NULL) return;
-  extend(sandbox, seconds);
-  e2b__host_answer_sandbox(request, sandbox, 200);
 }
 
 static void not_yet(e2b__host_request_t *request, const char *id, const cJSON *body) {
@@ -161,10 +152,10 @@ static const struct {
     {"DELETE", "/sandboxes/*", kill_sandbox},
     {"POST", "/sandboxes/*/timeout", set_timeout},
     {"POST", "/sandboxes/*/refreshes", refresh},
-    {"POST", "/sandboxes/*/connect", connect_sandbox},
-    {"POST", "/v2/sandboxes/*/connect", connect_sandbox},
-    {"POST", "/sandboxes/*/resume", not_yet},
-    {"POST", "/sandboxes/*/pause", not_yet},
+    {"POST", "/sandboxes/*/connect", e2b__host_connect},
+    {"POST", "/v2/sandboxes/*/connect", e2b__host_connect},
+    {"POST", "/sandboxes/*/resume", e2b__host_resume},
+    {"POST", "/sandboxes/*/pause", e2b__host_pause},
     {"POST", "/sandboxes/*/fork", not_yet},
     {"POST", "/sandboxes/*/snapshots", not_yet},
     {"PUT", "/sandboxes/*/network", not_yet},

@@ -98,9 +98,7 @@ static bool check_supported(e2b__host_request_t *request, const cJSON *body) {
     e2b__host_answer_error(request, 501, "this host does not support \"%s\" yet", later[i]);
     return false;
   }
-  if (!e2b__json_bool(body, "autoPause", false)) return true;
-  e2b__host_answer_error(request, 501, "this host does not support \"autoPause\" yet");
-  return false;
+  return true;
 }
 
 static bool check_timeout(e2b__host_request_t *request, int64_t seconds) {
@@ -172,6 +170,10 @@ static void create(e2b__host_request_t *request, const cJSON *body, bool v2) {
   spec.metadata = copy_object(body, "metadata");
   spec.env = copy_object(body, "envVars");
   spec.network = copy_object(body, "network");
+  spec.auto_pause = e2b__json_bool(body, "autoPause", false);
+  spec.pause_memory = e2b__json_bool(body, "autoPauseMemory", true);
+  spec.auto_resume =
+      e2b__json_bool(cJSON_GetObjectItemCaseSensitive(body, "autoResume"), "enabled", false);
   spec.create_key = e2b__host_header(request, "Idempotency-Key");
   e2b__host_sandbox_t *sandbox = e2b__host_sandbox_create(host, &spec, on_ready, NULL);
   if (sandbox != NULL) {

@@ -14,6 +14,7 @@ typedef struct filter {
   char *values[MAX_FILTERS];
   size_t count;
   bool running; /* wanted at all */
+  bool paused;
   bool ascending;
   bool has_after;
   int64_t after_ms;
@@ -63,6 +64,7 @@ static enum MHD_Result take_state(void *cls, enum MHD_ValueKind kind, const char
   while (*value != '\0') {
     size_t len = strcspn(value, ",");
     if (len == 7 && memcmp(value, "running", 7) == 0) filter->running = true;
+    if (len == 6 && memcmp(value, "paused", 6) == 0) filter->paused = true;
     value += len;
     if (*value == ',') value++;
   }
@@ -103,7 +105,7 @@ static bool parse_filter(e2b__host_request_t *request, filter_t *filter) {
     return false;
   }
   if (e2b__host_query(request, "state") == NULL)
-    filter->running = true;
+    filter->running = filter->paused = true;
   else
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, take_state, filter);
   filter->ascending = order != NULL && strcmp(order, "asc") == 0;
@@ -126,8 +128,18 @@ static bool parse_filter(e2b__host_request_t *request, filter_t *filter) {
 }
 
 static bool passes(const filter_t *filter, const e2b__host_sandbox_t *sandbox) {
-  if (sandbox->state != E2B__SANDBOX_RUNNING || !filter->running || filter->no_template)
-    return false;
+  if (filter->no_template) return false;
+  switch (sandbox->state) {
+  case E2B__SANDBOX_RUNNING:
+  case E2B__SANDBOX_PAUSING:
+    if (!filter->running) return false;
+    break;
+  case E2B__SANDBOX_PAUSED:
+  case E2B__SANDBOX_RESUMING:
+    if (!filter->paused) return false;
+    break;
+  default: return false;
+  }
   if (filter->template != NULL && sandbox->template != filter->template) return false;
   if (filter->has_after && sandbox->started_ms < filter->after_ms) return false;
   for (size_t i = 0; i < filter->count; i++)
@@ -184,6 +196,7 @@ void e2b__host_list_v1(e2b__host_request_t *request, const char *id, const cJSON
   (void)body;
   if (!parse_filter(request, &filter)) return;
   filter.running = true;
+  filter.paused = false;
   answer_page(request, &filter, false);
 }
 

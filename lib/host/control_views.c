@@ -82,7 +82,8 @@ static void put_common(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox
   put_time(w, "endAt", sandbox->end_ms);
   put_machine(w, sandbox->host);
   if (sandbox->metadata != NULL) put_value(w, "metadata", sandbox->metadata);
-  put(w, "state", "running");
+  bool paused = sandbox->state == E2B__SANDBOX_PAUSED || sandbox->state == E2B__SANDBOX_RESUMING;
+  put(w, "state", paused ? "paused" : "running");
 }
 
 void e2b__host_put_listed(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {

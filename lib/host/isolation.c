@@ -151,6 +151,8 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
     add_all(&words, "--ro-bind", sudo, "/usr/bin/sudo", (char *)NULL);
   e2b__free(bin);
   e2b__free(sudo);
+  snprintf(root, sizeof root, "%s/boot_id", sandbox->dir);
+  add_all(&words, "--ro-bind", root, "/proc/sys/kernel/random/boot_id", (char *)NULL);
   if (sandbox->template->python && host->python_dir != NULL)
     add_all(&words, "--ro-bind", host->python_dir, E2B__SANDBOX_PYTHON, (char *)NULL);
   add_all(&words, "--", "/proc/self/fd/4", "serve",

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "host/isolation.h"
 #include "host/link.h"
+#include "host/pause.h"
 #include "host/process.h"
 #include "host/request.h"
 #include "host/tree.h"
@@ -88,19 +89,24 @@ static void tell_ready(e2b__host_sandbox_t *sandbox, bool ok) {
   if (ready != NULL) ready(sandbox, ok, sandbox->ready_data);
 }
 
-void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
-  e2b_host_t *host = sandbox->host;
+void e2b__host_sandbox_reset_requests(e2b__host_sandbox_t *sandbox) {
   e2b__list_t *node;
-  if (sandbox->state == E2B__SANDBOX_ENDING) return;
-  bool started = sandbox->state == E2B__SANDBOX_RUNNING;
-  sandbox->state = E2B__SANDBOX_ENDING;
-  E2B__HOST_LOG(host, INFO, "sandbox %s: ended (%s)", sandbox->id, why);
-  e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
   while ((node = e2b__list_take(&sandbox->requests)) != NULL) {
     e2b__host_request_t *request = E2B__CONTAINER(node, e2b__host_request_t, sandbox_node);
     request->sandbox = NULL;
     e2b__host_request_reset(request);
   }
+}
+
+void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
+  e2b_host_t *host = sandbox->host;
+  if (sandbox->state == E2B__SANDBOX_ENDING) return;
+  bool started = sandbox->state != E2B__SANDBOX_STARTING;
+  sandbox->state = E2B__SANDBOX_ENDING;
+  E2B__HOST_LOG(host, INFO, "sandbox %s: ended (%s)", sandbox->id, why);
+  e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
+  e2b__host_sandbox_reset_requests(sandbox);
+  e2b__host_pause_cancel(sandbox);
   e2b__host_processes_free(sandbox);
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);
@@ -130,13 +136,22 @@ static void on_start_overdue(e2b__host_alarm_t *alarm) {
 }
 
 static void on_lifetime(e2b__host_alarm_t *alarm) {
-  e2b__host_sandbox_kill(E2B__CONTAINER(alarm, e2b__host_sandbox_t, lifetime), "end of its life");
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(alarm, e2b__host_sandbox_t, lifetime);
+  if (sandbox->auto_pause)
+    e2b__host_pause_begin(sandbox, sandbox->pause_memory);
+  else
+    e2b__host_sandbox_kill(sandbox, "end of its life");
 }
 
 void e2b__host_sandbox_set_end(e2b__host_sandbox_t *sandbox, int64_t ms) {
   if (ms < 0) ms = 0;
   sandbox->end_ms = e2b__wall_ms() + ms;
   e2b__host_alarm_set(&sandbox->host->alarms, &sandbox->lifetime, (uint64_t)ms, on_lifetime);
+}
+
+void e2b__host_sandbox_extend(e2b__host_sandbox_t *sandbox, int64_t seconds) {
+  if (e2b__wall_ms() + seconds * 1000 > sandbox->end_ms)
+    e2b__host_sandbox_set_end(sandbox, seconds * 1000);
 }
 
 void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd) {
@@ -182,6 +197,8 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   sandbox->allow_internet = spec->allow_internet;
   sandbox->has_allow_internet = spec->has_allow_internet;
   sandbox->auto_pause = spec->auto_pause;
+  sandbox->pause_memory = spec->pause_memory;
+  sandbox->life_s = spec->timeout_s;
   sandbox->auto_resume = spec->auto_resume;
   sandbox->started_ms = e2b__wall_ms();
   sandbox->serial = ++host->last_serial;
@@ -203,6 +220,7 @@ e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
   if (rc != 0)
     E2B__HOST_LOG(host, ERROR, "sandbox %s: cannot make its directory: %s", sandbox->id,
                   strerror(errno));
+  if (rc == 0 && e2b__host_boot_id_write(sandbox) != 0) rc = E2B_ESYSTEM;
   char **argv = rc == 0 ? e2b__host_isolation_command(sandbox, &arena) : NULL;
   rc = argv != NULL ? e2b__host_link_open(sandbox, argv) : E2B_ENOMEM;
   e2b__arena_free(&arena);
@@ -221,13 +239,18 @@ e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
   return sandbox;
 }
 
-e2b__host_sandbox_t *e2b__host_sandbox_find(e2b_host_t *host, const char *id) {
+e2b__host_sandbox_t *e2b__host_sandbox_find_any(e2b_host_t *host, const char *id) {
   size_t len = strcspn(id, "-");
   for (e2b__list_t *node = host->sandboxes.next; node != &host->sandboxes; node = node->next) {
     e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
-    if (sandbox->state == E2B__SANDBOX_RUNNING && strlen(sandbox->id) == len &&
-        memcmp(sandbox->id, id, len) == 0)
+    if (sandbox->state != E2B__SANDBOX_STARTING && sandbox->state != E2B__SANDBOX_ENDING &&
+        strlen(sandbox->id) == len && memcmp(sandbox->id, id, len) == 0)
       return sandbox;
   }
   return NULL;
+}
+
+e2b__host_sandbox_t *e2b__host_sandbox_find(e2b_host_t *host, const char *id) {
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(host, id);
+  return sandbox != NULL && sandbox->state == E2B__SANDBOX_RUNNING ? sandbox : NULL;
 }

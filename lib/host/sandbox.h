@@ -12,6 +12,9 @@
 typedef enum e2b__host_sandbox_state {
   E2B__SANDBOX_STARTING, /* its first process has not said hello yet */
   E2B__SANDBOX_RUNNING,
+  E2B__SANDBOX_PAUSING, /* see pause.h */
+  E2B__SANDBOX_PAUSED,
+  E2B__SANDBOX_RESUMING,
   E2B__SANDBOX_ENDING /* nobody can see it any more; processes end, files are removed */
 } e2b__host_sandbox_state_t;
 
@@ -38,16 +41,22 @@ typedef struct e2b__host_sandbox {
   bool allow_internet;
   bool has_allow_internet;
   bool auto_pause;
+  bool pause_memory; /* what an automatic pause keeps */
   bool auto_resume;
+  bool cold;          /* paused without its memory */
+  bool reboot;        /* asked for while it was pausing */
+  int64_t life_s;     /* as asked for when it was created */
+  int64_t resume_s;   /* of life after the resume that is under way */
   int64_t started_ms; /* since 1970 */
   uint64_t serial;    /* grows with each sandbox of the host */
   int64_t end_ms;
   e2b__host_sandbox_state_t state;
   e2b__host_alarm_t lifetime;
-  e2b__host_alarm_t hurry; /* bounds starting and ending */
-  char *dir;               /* all that is the sandbox's on this machine */
-  char *home;              /* of `user`, as the sandbox sees it */
-  int root_fd;             /* its root directory, through its own mounts; -1 before hello */
+  e2b__host_alarm_t transition; /* the end of pausing and resuming */
+  e2b__host_alarm_t hurry;      /* bounds starting and ending */
+  char *dir;                    /* all that is the sandbox's on this machine */
+  char *home;                   /* of `user`, as the sandbox sees it */
+  int root_fd;                  /* its root directory, through its own mounts; -1 before hello */
   struct e2b__host_link *link;
   char complaint[512];  /* what starting it said on standard error */
   e2b__list_t requests; /* that are for it */
@@ -72,6 +81,7 @@ typedef struct e2b__host_sandbox_spec {
   bool allow_internet;
   bool has_allow_internet;
   bool auto_pause;
+  bool pause_memory;
   bool auto_resume;
   const char *create_key; /* copied; NULL: none */
 } e2b__host_sandbox_spec_t;
@@ -84,6 +94,12 @@ e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
                          void *data);
 /* The running sandbox of that id ("id" or "id-client"); NULL. */
 e2b__host_sandbox_t *e2b__host_sandbox_find(e2b_host_t *host, const char *id);
+/* The same, running, paused or between. */
+e2b__host_sandbox_t *e2b__host_sandbox_find_any(e2b_host_t *host, const char *id);
+/* Never shortens its life. */
+void e2b__host_sandbox_extend(e2b__host_sandbox_t *sandbox, int64_t seconds);
+/* Ends all that its clients do in it, with resets. */
+void e2b__host_sandbox_reset_requests(e2b__host_sandbox_t *sandbox);
 /* Moves its end to now + ms. */
 void e2b__host_sandbox_set_end(e2b__host_sandbox_t *sandbox, int64_t ms);
 /* Ends it: it is not found any more, its connections are reset, its processes die, its files go. */

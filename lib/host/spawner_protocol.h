@@ -63,6 +63,8 @@ typedef struct e2b__spawner_exited {
   int32_t status; /* as from waitpid */
 } e2b__spawner_exited_t;
 
+enum { E2B__SPAWNER_EVERYBODY = -1 }; /* as a pid: all processes but the spawner */
+
 typedef struct e2b__spawner_signal {
   uint32_t type;
   int32_t pid;

@@ -44,4 +44,7 @@ typedef struct e2b__spawner_result {
 void e2b__spawner_start(const e2b__spawner_child_t *child, e2b__spawner_identity_t identity,
                         e2b__spawner_result_t *result);
 
+/* To every process of the sandbox but this one. */
+void e2b__spawner_signal_everybody(int signal_number, e2b__spawner_identity_t identity);
+
 #endif
