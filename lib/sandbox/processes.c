@@ -83,7 +83,24 @@ e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t pid) {
   return future;
 }
 
+/* A future for a signal. Decided already when there is nothing to send it to: the number of a
+ * program that has ended may be another's by now, and 0 is a whole group. */
+static e2b_future_t *signal_future(e2b_command_t *command, int signal_number, const char *name) {
+  e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL, name);
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  if (signal_number < 0 || signal_number > 64) {
+    e2b__future_fail_text(future, E2B_EINVAL, "signal %d", signal_number);
+  } else if (command->pid == 0) {
+    e2b__future_fail_text(future, E2B_EAGAIN, "the program has not started yet");
+  } else if (command->state == E2B__COMMAND_EXITED || command->state == E2B__COMMAND_DONE) {
+    e2b__future_succeed_number(future, 0);
+  }
+  return future;
+}
+
 e2b_future_t *e2b_command_kill(e2b_command_t *command) {
+  if (command == NULL) return NULL;
+  if (command->pid == 0) return signal_future(command, SIGKILL, "e2b_command_kill");
   return e2b_command_kill_by_pid(command->sandbox, command->pid);
 }
 
@@ -100,6 +117,22 @@ static void abandon_signalling(void *work) {
   e2b_future_cancel(call->inner);
 }
 
+/* That there is no such process is an answer; that it may not be signalled is none. */
+static void decide_signal(e2b_future_t *future, const e2b_execution_t *kill) {
+  const char *words = kill->stderr_data.ptr;
+  if (kill->exit_code == 0 || strstr(words, "No such process") != NULL) {
+    e2b__future_succeed_number(future, kill->exit_code == 0);
+    return;
+  }
+  const bool forbidden = strstr(words, "not permitted") != NULL;
+  e2b_error_t error =
+      e2b__error_text(e2b__future_arena(future), forbidden ? E2B_EFORBIDDEN : E2B_EREQUEST,
+                      "the signal was not sent: %.300s", words);
+  error.detail = words;
+  error.sandbox = E2B_PRESENCE_ALIVE;
+  e2b__future_fail(future, &error);
+}
+
 static void on_signalled(e2b_future_t *inner, void *user_data) {
   signalling *call = user_data;
   const e2b_execution_t *execution = e2b_future_execution(inner);
@@ -110,22 +143,20 @@ static void on_signalled(e2b_future_t *inner, void *user_data) {
       error.partial = NULL; /* goes with the inner future */
       e2b__future_fail(call->outer, &error);
     } else {
-      e2b__future_succeed_number(call->outer, execution->exit_code == 0);
+      decide_signal(call->outer, execution);
     }
   }
   e2b__free(call);
 }
 
 e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
+  if (command == NULL) return NULL;
   if (signal_number == SIGKILL) return e2b_command_kill(command);
-  e2b_future_t *future =
-      e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL, "e2b_command_signal");
+  e2b_future_t *future = signal_future(command, signal_number, "e2b_command_signal");
   if (future == NULL || e2b_future_is_done(future)) return future;
   signalling *call = e2b__calloc(1, sizeof *call);
-  if (call == NULL || signal_number < 0 || signal_number > 64) {
-    e2b__free(call);
-    e2b__future_fail_text(future, call == NULL ? E2B_ENOMEM : E2B_EINVAL, "signal %d",
-                          signal_number);
+  if (call == NULL) {
+    e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
     return future;
   }
   char number[16];
@@ -135,6 +166,9 @@ e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
   const char *const args[] = {"-c", "kill -s \"$0\" -- \"$1\"", number, pid, NULL};
   e2b_run_options options;
   E2B_INIT(&options);
+  static const e2b_pair_t untranslated = {"LC_ALL", "C"}; /* its words are read */
+  options.envs = &untranslated;
+  options.envs_count = 1;
   options.user = command->user;
   call->outer = future;
   call->inner = e2b_run_command(command->sandbox, "/bin/sh", args, &options);

@@ -203,6 +203,26 @@ static void other_signals(void **state) {
   FAILS(E2B_EINVAL, e2b_command_signal(command, -1));
 }
 
+/* A handle that was found by number does not know whose program it is; the answer must not be that
+ * there is none. */
+static void signalled_without_leave(void **state) {
+  (void)state;
+  skip_unless(&scene.server, SERVER_ANY_USER, "there, all programs are of one user");
+  e2b_run_options *options = fresh();
+  options->user = "root";
+  e2b_command_t *theirs = start("exec sleep 600", options);
+  e2b_command_t *ours =
+      STARTED(e2b_command_connect(scene.sandbox, e2b_command_pid(theirs), fresh()));
+  if (!scene_can("test \"$(id -u)\" = 0")) {
+    const e2b_error_t *error = FAILS(E2B_EFORBIDDEN, e2b_command_signal(ours, SIGTERM));
+    assert_string_equal(error->operation, "e2b_command_signal");
+  }
+  assert_true(YES(e2b_command_signal(theirs, SIGTERM)));
+  assert_string_equal(RAN(e2b_command_wait(ours))->status, "signal: terminated");
+  /* Its number may be another's by now. */
+  assert_false(YES(e2b_command_signal(ours, SIGTERM)));
+}
+
 static void killed_twice(void **state) {
   (void)state;
   e2b_command_t *command = start("exec sleep 600", NULL);
@@ -346,6 +366,7 @@ int main(void) {
       SCENE_TEST(an_exit_is_remembered),
       SCENE_TEST(last_words),
       SCENE_TEST(other_signals),
+      SCENE_TEST(signalled_without_leave),
       SCENE_TEST(killed_twice),
       SCENE_TEST(disconnecting_leaves_it_running),
       SCENE_TEST(releasing_leaves_it_running),
