@@ -11,7 +11,7 @@
 #include "host/environment.h"
 #include "host/filesystem_service.h"
 #include "host/process_service.h"
-#include "proto/json.h"
+#include "host/refusal.h"
 
 /* ---- a body that nobody looks at ---- */
 
@@ -96,23 +96,6 @@ static void missing(e2b__host_request_t *request) {
   e2b__host_answer_error(request, 501, "this host does not serve %s yet", request->path);
 }
 
-static void reserved(e2b__host_request_t *request) {
-  e2b__buffer_t out = E2B__BUFFER_INIT(1 << 16);
-  e2b__json_writer_t w;
-  static const char message[] = "This endpoint is reserved for the E2B control plane and is not "
-                                "reachable through the sandbox URL";
-  e2b__json_begin(&w, &out);
-  e2b__json_open(&w, NULL, '{');
-  e2b__json_put_string(&w, "message", message, sizeof message - 1);
-  e2b__json_put_string(&w, "path", request->path, strlen(request->path));
-  e2b__json_put_int(&w, "code", 404);
-  e2b__json_close(&w, '}');
-  e2b__host_answer(
-      request, 404,
-      w.rc == 0 ? e2b__host_response("application/json; charset=utf-8", out.data, out.len) : NULL);
-  e2b__buffer_free(&out);
-}
-
 static void preflight(e2b__host_request_t *request) {
   struct MHD_Response *response = e2b__host_response(NULL, "", 0);
   const char *method = e2b__host_header(request, "Access-Control-Request-Method");
@@ -186,7 +169,7 @@ void e2b__host_daemon_route(e2b__host_request_t *request) {
 
   for (size_t i = 0; i < E2B__COUNT(reserved_paths); i++)
     if (strcmp(request->path, reserved_paths[i]) == 0) {
-      e2b__host_answer_with(request, reserved);
+      e2b__host_refuse_route(request, E2B__REFUSAL_RESERVED);
       return;
     }
   if (strcmp(request->method, "OPTIONS") == 0)

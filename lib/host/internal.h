@@ -17,6 +17,7 @@
 
 enum {
   E2B__HOST_ENVD_PORT = 49983,
+  E2B__HOST_INTERPRETER_PORT = 49999,
   E2B__HOST_JSON_CEILING = 16 << 20,   /* a control-plane body */
   E2B__HOST_RPC_CEILING = 64 << 20,    /* one message to the daemon */
   E2B__HOST_STREAM_CEILING = 64 << 20, /* output that waits for one client */

@@ -213,6 +213,14 @@ int e2b__host_link_start(e2b__host_link_t *link, const e2b__host_program_t *prog
   return rc;
 }
 
+int e2b__host_link_sockets(e2b__host_link_t *link, e2b__host_start_t *start) {
+  e2b__spawner_sockets_t packet = {E2B__SPAWNER_SOCKETS, ++link->last_id};
+  start->id = packet.id;
+  int rc = send_packet(link, &packet, sizeof packet, -1);
+  if (rc == 0) e2b__list_append(&link->starts, &start->node);
+  return rc;
+}
+
 void e2b__host_link_signal(e2b__host_link_t *link, int pid, int signal_number) {
   e2b__spawner_signal_t packet = {E2B__SPAWNER_SIGNAL, pid, signal_number};
   send_packet(link, &packet, sizeof packet, -1);

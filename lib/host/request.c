@@ -21,7 +21,7 @@ void e2b__host_answer(e2b__host_request_t *request, unsigned status,
     if (response != NULL) MHD_destroy_response(response);
     return;
   }
-  if (response != NULL && e2b__host_header(request, "Origin") != NULL)
+  if (response != NULL && !request->foreign && e2b__host_header(request, "Origin") != NULL)
     MHD_add_response_header(response, "Access-Control-Allow-Origin", "*");
   request->phase = E2B__REQUEST_ANSWERED;
   request->status = status;
@@ -93,6 +93,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
   if (request == NULL || request->cut) return MHD_CONTENT_READER_END_WITH_ERROR;
   size_t waiting = e2b__host_stream_waiting(stream);
   if (waiting == 0) {
+    if (stream->broken) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (stream->ended) return MHD_CONTENT_READER_END_OF_STREAM;
     e2b__host_suspend(request);
     return 0;
@@ -118,13 +119,19 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max) {
   return (ssize_t)take;
 }
 
-void e2b__host_stream_start(e2b__host_request_t *request, e2b__host_stream_t *stream,
-                            const char *type, void (*drained)(e2b__host_stream_t *stream)) {
+struct MHD_Response *e2b__host_stream_response(e2b__host_request_t *request,
+                                               e2b__host_stream_t *stream, uint64_t size,
+                                               void (*drained)(e2b__host_stream_t *stream)) {
   stream->request = request;
   stream->drained = drained;
   e2b__buffer_init(&stream->out, E2B__HOST_STREAM_CEILING);
+  return MHD_create_response_from_callback(size, 65536, read_stream, stream, NULL);
+}
+
+void e2b__host_stream_start(e2b__host_request_t *request, e2b__host_stream_t *stream,
+                            const char *type, void (*drained)(e2b__host_stream_t *stream)) {
   struct MHD_Response *response =
-      MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 65536, read_stream, stream, NULL);
+      e2b__host_stream_response(request, stream, MHD_SIZE_UNKNOWN, drained);
   if (response != NULL) {
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "Vary", "Origin");
@@ -140,6 +147,11 @@ void e2b__host_stream_flush(e2b__host_stream_t *stream) {
 
 void e2b__host_stream_end(e2b__host_stream_t *stream) {
   stream->ended = true;
+  e2b__host_stream_flush(stream);
+}
+
+void e2b__host_stream_break(e2b__host_stream_t *stream) {
+  stream->broken = true;
   e2b__host_stream_flush(stream);
 }
 

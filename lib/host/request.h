@@ -21,10 +21,13 @@ typedef struct e2b__host_handler {
   void (*finish)(e2b__host_request_t *request);
   /* The exchange is over, or its client is gone: forget the request. Called once, if not NULL. */
   void (*gone)(e2b__host_request_t *request);
+  /* The exchange is being reset: let go of what else hangs on it. May be NULL. */
+  void (*reset)(e2b__host_request_t *request);
   size_t ceiling;
 } e2b__host_handler_t;
 
 typedef enum e2b__host_request_state {
+  E2B__REQUEST_NEW,      /* only its first line is known */
   E2B__REQUEST_READING,  /* headers are known, the body arrives */
   E2B__REQUEST_WAITING,  /* the body is complete, there is no answer yet */
   E2B__REQUEST_ANSWERED, /* there is an answer, libmicrohttpd does not have it yet */
@@ -35,12 +38,14 @@ struct e2b__host_request {
   e2b_host_t *host;
   struct MHD_Connection *connection;
   const char *method;
-  char *path; /* decoded, without the query */
+  char *target; /* as it stands in the first line */
+  char *path;   /* decoded, without the query */
   const e2b__host_handler_t *handler;
   struct e2b__host_sandbox *sandbox; /* the one it is for, as long as that lives; or NULL */
   e2b__list_t sandbox_node;
-  unsigned port; /* of the sandbox */
-  void *state;   /* the handler's */
+  const char *sandbox_id; /* as the client named it; NULL: it did not */
+  unsigned port;          /* of the sandbox */
+  void *state;            /* the handler's */
   e2b__buffer_t body;
   e2b__arena_t arena; /* freed with the request */
   e2b__host_request_state_t phase;
@@ -50,6 +55,7 @@ struct e2b__host_request {
   bool paused; /* by the handler: no more body for now */
   bool cut;    /* the connection is to end without (more of) an answer */
   bool over_ceiling;
+  bool foreign;                  /* the answer is a program's own: nothing is added to it */
   struct e2b__host_watch *watch; /* looks for the client's end while the request is suspended */
   int keep_fd;                   /* closed with the request; -1: none */
 };
@@ -82,6 +88,7 @@ typedef struct e2b__host_stream {
   e2b__buffer_t out;
   size_t sent; /* of `out` */
   bool ended;
+  bool broken; /* ends without its end, once what waits was sent */
   void (*drained)(struct e2b__host_stream *stream); /* what waits fell below STREAM_LOW */
   bool above_low;
 } e2b__host_stream_t;
@@ -89,9 +96,16 @@ typedef struct e2b__host_stream {
 /* Starts the answer. The stream must live until the request's `gone`. */
 void e2b__host_stream_start(e2b__host_request_t *request, e2b__host_stream_t *stream,
                             const char *type, void (*drained)(e2b__host_stream_t *stream));
+/* The same for an answer with other headers: its response, not given yet. `size` is what its
+ * length is said to be, or MHD_SIZE_UNKNOWN. */
+struct MHD_Response *e2b__host_stream_response(e2b__host_request_t *request,
+                                               e2b__host_stream_t *stream, uint64_t size,
+                                               void (*drained)(e2b__host_stream_t *stream));
 /* Append to stream->out, then call this. */
 void e2b__host_stream_flush(e2b__host_stream_t *stream);
 void e2b__host_stream_end(e2b__host_stream_t *stream);
+/* Ends it so that the client knows that something is missing. */
+void e2b__host_stream_break(e2b__host_stream_t *stream);
 static inline size_t e2b__host_stream_waiting(const e2b__host_stream_t *stream) {
   return stream->out.len - stream->sent;
 }

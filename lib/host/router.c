@@ -7,8 +7,9 @@
 
 #include "host/control.h"
 #include "host/daemon.h"
+#include "host/edge.h"
+#include "host/refusal.h"
 #include "host/server.h"
-#include "proto/json.h"
 
 /* Whom a request is for: headers first where the host name says nothing, then the host name. */
 
@@ -97,34 +98,12 @@ static void bad_port(e2b__host_request_t *request) {
   e2b__host_answer_bytes(request, 400, "text/plain; charset=utf-8", "Invalid sandbox port", 20);
 }
 
-static void answer_edge(e2b__host_request_t *request, unsigned status, const char *message,
-                        unsigned port) {
-  e2b__buffer_t out = E2B__BUFFER_INIT(65536);
-  e2b__json_writer_t w;
-  target_t target = {"", 0};
-  find_target(request, &target);
-  e2b__json_begin(&w, &out);
-  e2b__json_open(&w, NULL, '{');
-  e2b__json_put_string(&w, "sandboxId", target.id, strlen(target.id));
-  e2b__json_put_string(&w, "message", message, strlen(message));
-  if (port != 0) e2b__json_put_int(&w, "port", (int64_t)port);
-  e2b__json_put_int(&w, "code", (int64_t)status);
-  e2b__json_close(&w, '}');
-  e2b__host_answer(
-      request, status,
-      w.rc == 0 ? e2b__host_response("application/json; charset=utf-8", out.data, out.len) : NULL);
-  e2b__buffer_free(&out);
-}
-
-static void no_sandbox(e2b__host_request_t *request) {
-  answer_edge(request, 502, "The sandbox was not found", 0);
-}
-
-static void no_ports(e2b__host_request_t *request) {
-  char message[128];
-  snprintf(message, sizeof message, "This host does not forward to port %u of a sandbox yet",
-           request->port);
-  answer_edge(request, 501, message, request->port);
+/* The interpreter's port: nothing serves it yet. */
+static void no_interpreter(e2b__host_request_t *request) {
+  char text[128];
+  int len = snprintf(text, sizeof text, "This host does not serve port %u of a sandbox yet",
+                     request->port);
+  e2b__host_answer_bytes(request, 501, "text/plain; charset=utf-8", text, (size_t)len);
 }
 
 static void bad_signature(e2b__host_request_t *request) {
@@ -169,14 +148,19 @@ void e2b__host_route(e2b__host_request_t *request) {
   case TARGET_SANDBOX: break;
   }
   request->port = target.port;
+  request->sandbox_id = e2b__arena_strndup(&request->arena, target.id, strlen(target.id));
   e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find(request->host, target.id);
   if (sandbox == NULL) {
-    e2b__host_answer_with(request, no_sandbox);
+    e2b__host_refuse_route(request, E2B__REFUSAL_NO_SANDBOX);
     return;
   }
   enter(request, sandbox);
   if (target.port == E2B__HOST_ENVD_PORT)
     e2b__host_daemon_route(request);
+  else if (!e2b__host_edge_admits(request))
+    return;
+  else if (target.port == E2B__HOST_INTERPRETER_PORT)
+    e2b__host_answer_with(request, no_interpreter);
   else
-    e2b__host_answer_with(request, no_ports);
+    e2b__host_edge_route(request);
 }

@@ -60,6 +60,7 @@ typedef struct e2b__host_sandbox {
   struct e2b__host_link *link;
   char complaint[512];  /* what starting it said on standard error */
   e2b__list_t requests; /* that are for it */
+  size_t proxied;       /* of them that go to its programs */
   e2b__list_t waiters;  /* for a change of it; see waiter.h */
   char *create_key;     /* of the call that made it; NULL */
   e2b__list_t processes;

@@ -99,10 +99,13 @@ void e2b__host_unsuspend(e2b__host_request_t *request) {
   if (!request->suspended) return;
   request->suspended = false;
   MHD_resume_connection(request->connection);
-  e2b__host_server_t *server = request->host->server;
+  if (request->host->server != NULL) request->host->server->awake++;
+  e2b__host_server_wake(request->host);
+}
+
+void e2b__host_server_wake(e2b_host_t *host) {
+  e2b__host_server_t *server = host->server;
   if (server == NULL) return;
-  /* Its descriptor does not tell. */
-  server->awake++;
   server->resumed = true;
   uv_timer_start(&server->timer, on_timer, 0, 0);
 }
@@ -119,27 +122,37 @@ void e2b__host_request_reset(e2b__host_request_t *request) {
     connect(fd, &unspecified, sizeof unspecified);
   }
   watch_stop(request);
+  if (request->handler != NULL && request->handler->reset != NULL) request->handler->reset(request);
   e2b__host_unsuspend(request);
 }
 
-static e2b__host_request_t *request_new(e2b__host_server_t *server,
-                                        struct MHD_Connection *connection, const char *path,
-                                        const char *method) {
+/* The first line has been read: the only time that the target is to be had as it was sent. */
+static void *on_target(void *cls, const char *target, struct MHD_Connection *connection) {
+  e2b__host_server_t *server = cls;
   e2b__host_request_t *request = e2b__calloc(1, sizeof *request);
   if (request == NULL) return NULL;
   request->host = server->host;
   request->connection = connection;
-  request->method = method;
   request->keep_fd = -1;
   e2b__list_init(&request->sandbox_node);
-  request->path = e2b__strdup(path);
-  if (request->path == NULL) {
+  request->target = e2b__strdup(target);
+  if (request->target == NULL) {
     e2b__free(request);
     return NULL;
   }
+  server->awake++;
+  return request;
+}
+
+static enum MHD_Result take_headers(e2b__host_request_t *request, const char *path,
+                                    const char *method) {
+  request->phase = E2B__REQUEST_READING;
+  request->method = method;
+  request->path = e2b__strdup(path);
+  if (request->path == NULL) return MHD_NO;
   e2b__host_route(request);
   e2b__buffer_init(&request->body, request->handler->ceiling);
-  return request;
+  return MHD_YES;
 }
 
 static void take_body(e2b__host_request_t *request, const char *data, size_t len) {
@@ -158,13 +171,10 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
                                  const char *method, const char *version, const char *data,
                                  size_t *size, void **state) {
   e2b__host_request_t *request = *state;
+  (void)cls;
   (void)version;
-  if (request == NULL) {
-    *state = request_new(cls, connection, url, method);
-    if (*state == NULL) return MHD_NO;
-    ((e2b__host_server_t *)cls)->awake++;
-    return MHD_YES;
-  }
+  if (request == NULL) return MHD_NO;
+  if (request->phase == E2B__REQUEST_NEW) return take_headers(request, url, method);
   if (request->cut) return MHD_NO;
   if (*size > 0) {
     take_body(request, data, *size);
@@ -203,12 +213,13 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
   *state = NULL;
   if (!request->suspended) server->awake--;
   watch_stop(request);
-  if (request->handler->gone != NULL) request->handler->gone(request);
+  if (request->handler != NULL && request->handler->gone != NULL) request->handler->gone(request);
   e2b__list_remove(&request->sandbox_node);
   if (request->response != NULL) MHD_destroy_response(request->response);
   if (request->keep_fd >= 0) close(request->keep_fd);
   e2b__buffer_free(&request->body);
   e2b__arena_free(&request->arena);
+  e2b__free(request->target);
   e2b__free(request->path);
   e2b__free(request);
 }
@@ -342,12 +353,12 @@ int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
   e2b__host_tls_daemon_options(host->tls, tls);
   server->host = host;
   server->daemon = MHD_start_daemon(
-      flags | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-      on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host, MHD_OPTION_LISTEN_SOCKET,
-      fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-      (unsigned)CONNECTION_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-      MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+      flags | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
+      NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host,
+      MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
+      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
   e2b__host_tls_started(host->tls);
   if (server->daemon == NULL) goto fail;
   const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);

@@ -19,5 +19,7 @@ void e2b__host_route(e2b__host_request_t *request);
 /* For request.c. */
 void e2b__host_suspend(e2b__host_request_t *request);
 void e2b__host_unsuspend(e2b__host_request_t *request);
+/* Something happened that libmicrohttpd's descriptor does not tell. */
+void e2b__host_server_wake(e2b_host_t *host);
 
 #endif

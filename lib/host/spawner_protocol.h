@@ -19,7 +19,8 @@ typedef enum e2b__spawner_type {
   E2B__SPAWNER_START = 2,   /* to the spawner: start a process */
   E2B__SPAWNER_STARTED = 3, /* to the host: the answer; descriptors: see below */
   E2B__SPAWNER_EXITED = 4,  /* to the host: a process was reaped */
-  E2B__SPAWNER_SIGNAL = 5   /* to the spawner: signal a process */
+  E2B__SPAWNER_SIGNAL = 5,  /* to the spawner: signal a process */
+  E2B__SPAWNER_SOCKETS = 6  /* to the spawner: make sockets in the sandbox's network */
 } e2b__spawner_type_t;
 
 enum {
@@ -62,6 +63,14 @@ typedef struct e2b__spawner_exited {
   int32_t pid;
   int32_t status; /* as from waitpid */
 } e2b__spawner_exited_t;
+
+/* The answer is STARTED: with error 0 it carries two TCP sockets, not connected, of IPv4 and of
+ * IPv6 (or the first alone). A socket stays in the network it was made in, so the host can connect
+ * it without anybody here waiting for that. */
+typedef struct e2b__spawner_sockets {
+  uint32_t type;
+  uint32_t id;
+} e2b__spawner_sockets_t;
 
 enum { E2B__SPAWNER_EVERYBODY = -1 }; /* as a pid: all processes but the spawner */
 

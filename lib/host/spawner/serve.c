@@ -120,6 +120,22 @@ static int start_mapped(const e2b__spawner_start_t *request, int fd,
   return rc;
 }
 
+static int make_sockets(const e2b__spawner_sockets_t *request) {
+  static const int families[] = {AF_INET, AF_INET6};
+  e2b__spawner_started_t answer = {E2B__SPAWNER_STARTED, request->id, 0, 0,
+                                   E2B__SPAWNER_STAGE_SETUP};
+  int fds[2], count = 0;
+  for (int i = 0; i < 2; i++) {
+    int fd = socket(families[i], SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) fds[count++] = fd;
+    if (i == 0 && fd < 0) answer.error = errno;
+  }
+  int rc = send_packet(&answer, sizeof answer, fds, answer.error == 0 ? count : 0);
+  for (int i = 0; i < count; i++)
+    close(fds[i]);
+  return rc;
+}
+
 static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity_t identity) {
   uint32_t type;
   if (len < sizeof type) return -1;
@@ -141,6 +157,12 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     if (request.pid == E2B__SPAWNER_EVERYBODY)
       e2b__spawner_signal_everybody(request.signal, identity);
     return 0;
+  }
+  case E2B__SPAWNER_SOCKETS: {
+    e2b__spawner_sockets_t request;
+    if (len != sizeof request) return -1;
+    memcpy(&request, packet, sizeof request);
+    return make_sockets(&request);
   }
   default: return -1;
   }
