@@ -12,14 +12,17 @@ typedef struct e2b_code_options {
   size_t size;
   e2b_runtime_t runtime; /* default: the client's, else detected */
   size_t code_len;       /* default: up to the NUL */
-  e2b_run_options *run;  /* working directory, environment, user, limits, callbacks; may be NULL */
+  /* Working directory, environment, user, limits, callbacks; may be NULL. */
+  const e2b_run_options *run;
 } e2b_code_options;
 
 /* Runs code in a fresh interpreter, without a shell between: python3 or node. Code of any size.
  * Yields e2b_future_execution(); its `runtime` says which interpreter it was. A run-time error of
  * the code is data: exit code and stderr tell. E2B_ESYNTAX, with stderr in `detail`, only when the
- * code itself does not parse. `run->stdin_data` is given to the code when it is at most 96 KiB
- * (larger code comes in on standard input itself; then it is E2B_EINVAL). Cancelling kills it.
+ * code itself does not parse. `run->stdin_data` is given to the code, and `keep_stdin_open` heeded,
+ * when it is at most 96 KiB; larger code comes in on standard input itself, and they are
+ * E2B_EINVAL. A Node module is found out by a start as a script, which fails before anything of it
+ * ran: `on_stderr` sees that too, and a time limit counts from each start. Cancelling kills it.
  * Further errors as of e2b_run_command(). */
 E2B_API e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
                                    const e2b_code_options *options);

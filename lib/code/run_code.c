@@ -239,7 +239,8 @@ e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
       options.runtime != E2B_RUNTIME_AUTO ? options.runtime : sandbox->client->config.runtime;
   if (run->runtime == E2B_RUNTIME_AUTO) run->runtime = e2b_detect_runtime(code, run->len);
   set_arguments(run);
-  if (run->spec.script != NULL && run->spec.options.stdin_data != NULL) {
+  const e2b_run_options *known = &run->spec.options;
+  if (run->spec.script != NULL && (known->stdin_data != NULL || known->keep_stdin_open)) {
     code_run_free(run);
     return refuse(sandbox, E2B_EINVAL,
                   "invalid argument: code of more than 96 KiB comes in on standard input itself");

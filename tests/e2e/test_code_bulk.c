@@ -151,6 +151,10 @@ static void standard_input(void **state) {
   run_options.stdin_data = "x";
   run_options.stdin_len = 1;
   FAILS(E2B_EINVAL, e2b_run_code(scene.sandbox, big, options));
+  /* Nor may it stay open: the interpreter would wait for the end of the code. */
+  options = in(E2B_RUNTIME_PYTHON);
+  run_options.keep_stdin_open = 1;
+  FAILS(E2B_EINVAL, e2b_run_code(scene.sandbox, big, options));
   test_free(big);
 }
 
