@@ -70,7 +70,7 @@ const e2b_execution_t *e2b_future_execution(const e2b_future_t *future) {
 }
 
 uint32_t e2b_command_pid(const e2b_command_t *command) {
-  return command->pid;
+  return command != NULL ? command->pid : 0;
 }
 
 /* --- outcome ---------------------------------------------------------------------------------- */
@@ -129,6 +129,7 @@ void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error) {
 /* --- leaving ---------------------------------------------------------------------------------- */
 
 void e2b_command_disconnect(e2b_command_t *command) {
+  if (command == NULL) return;
   if (command->stream == NULL && command->state != E2B__COMMAND_EXITED) return;
   e2b__stream_t *stream = command->stream;
   command->stream = NULL;
@@ -215,6 +216,7 @@ int e2b__command_add_waiter(e2b_command_t *command, e2b_future_t *future, bool o
 }
 
 e2b_future_t *e2b_command_wait(e2b_command_t *command) {
+  if (command == NULL) return NULL;
   e2b_future_t *future =
       e2b__future_new(&command->sandbox->client->queue, E2B__KIND_EXECUTION, "e2b_command_wait");
   if (future == NULL || e2b_future_is_done(future)) return future;
@@ -233,9 +235,9 @@ e2b_future_t *e2b_command_wait(e2b_command_t *command) {
 }
 
 void e2b_command_pause(e2b_command_t *command) {
-  if (command->stream != NULL) e2b__stream_pause(command->stream);
+  if (command != NULL && command->stream != NULL) e2b__stream_pause(command->stream);
 }
 
 void e2b_command_resume(e2b_command_t *command) {
-  if (command->stream != NULL) e2b__stream_resume(command->stream);
+  if (command != NULL && command->stream != NULL) e2b__stream_resume(command->stream);
 }
