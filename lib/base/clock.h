@@ -19,4 +19,9 @@ static inline int64_t e2b__wall_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* `ms` after `now`; UINT64_MAX, which is never, when that is later than can be said. */
+static inline uint64_t e2b__time_after(uint64_t now, uint64_t ms) {
+  return ms < UINT64_MAX - now ? now + ms : UINT64_MAX;
+}
+
 #endif

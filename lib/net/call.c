@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/call.h"
 
+#include "base/clock.h"
 #include "net/delay.h"
 #include "net/internal.h"
 #include "net/retry.h"
@@ -133,7 +134,7 @@ e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *reque
   e2b__buffer_init(&call->body, request->max_response_bytes);
   if (request->timeout_ms != E2B_NO_TIMEOUT) {
     uv_update_time(http->loop);
-    call->request.http.deadline_ms = uv_now(http->loop) + request->timeout_ms;
+    call->request.http.deadline_ms = e2b__time_after(uv_now(http->loop), request->timeout_ms);
     call->request.http.deadline_clock = E2B_CLOCK_REQUEST;
   }
   if (attempt(call) != 0) {

@@ -4,6 +4,15 @@
 
 /* The filesystem service: everything about files but their content. */
 
+/* The daemon's seconds may be any number. */
+static int64_t ms_of(const e2b__timestamp_t *time) {
+  const int64_t most = INT64_MAX / 1000 - 3;
+  const int64_t seconds = time->seconds > most    ? most
+                          : time->seconds < -most ? -most
+                                                  : time->seconds;
+  return seconds * 1000 + time->nanos / 1000000;
+}
+
 int e2b__file_info_read(e2b__arena_t *arena, const e2b__entry_info_t *from, e2b_file_info_t *to) {
   to->name = e2b__text_of(arena, from->name);
   to->path = e2b__text_of(arena, from->path);
@@ -20,7 +29,7 @@ int e2b__file_info_read(e2b__arena_t *arena, const e2b__entry_info_t *from, e2b_
                                                       : E2B_FILE_OTHER;
   to->size = from->size;
   to->mode = from->mode;
-  to->modified_ms = from->modified_time.seconds * 1000 + from->modified_time.nanos / 1000000;
+  to->modified_ms = ms_of(&from->modified_time);
   to->metadata_count = from->metadata_count;
   return e2b__pairs_of(arena, from->metadata, from->metadata_count, &to->metadata);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "proto/envelope.h"
 
 /*  phase     meaning                                   leaves by
@@ -334,7 +335,8 @@ static void set_clocks(const e2b_client_t *client, const e2b__stream_options_t *
   if (request->silence_ms == E2B_NO_TIMEOUT) request->silence_ms = 0;
   if (options->timeout_ms > 0 && options->timeout_ms != E2B_NO_TIMEOUT) {
     uv_update_time(client->loop);
-    request->deadline_ms = uv_now(client->loop) + options->timeout_ms + DEADLINE_GRACE_MS;
+    const uint64_t now = uv_now(client->loop) + DEADLINE_GRACE_MS;
+    request->deadline_ms = e2b__time_after(now, options->timeout_ms);
     request->deadline_clock = E2B_CLOCK_LIFETIME;
   }
 }
