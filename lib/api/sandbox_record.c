@@ -14,6 +14,23 @@ static const char *keep(e2b__arena_t *arena, const cJSON *object, const char *na
   return copy;
 }
 
+/* What becomes a host name or a header line has to be fit for it: nothing that a server says is to
+ * end a line or to lead to another host. */
+static int check_record(const e2b__sandbox_record_t *record) {
+  if (*record->id == '\0' || strpbrk(record->access_token, "\r\n") != NULL ||
+      strpbrk(record->id, "/?#") != NULL || strpbrk(record->domain, "/?#") != NULL) {
+    return E2B_EPROTOCOL;
+  }
+  char *text =
+      e2b__format("https://%s.%s", record->id, *record->domain != '\0' ? record->domain : "domain");
+  if (text == NULL) return E2B_ENOMEM;
+  e2b__url_t url;
+  const int rc = e2b__url_parse(text, &url);
+  e2b__free(text);
+  e2b__url_free(&url);
+  return rc == E2B_EINVAL ? E2B_EPROTOCOL : rc;
+}
+
 int e2b__sandbox_record_parse(e2b__arena_t *arena, const char *body, size_t len,
                               e2b__sandbox_record_t *record) {
   cJSON *json = e2b__json_parse(body, len);
@@ -29,8 +46,7 @@ int e2b__sandbox_record_parse(e2b__arena_t *arena, const char *body, size_t len,
   record->access_token = keep(arena, json, "envdAccessToken", &ok);
   record->traffic_token = keep(arena, json, "trafficAccessToken", &ok);
   cJSON_Delete(json);
-  if (!ok) return E2B_ENOMEM;
-  return *record->id != '\0' ? 0 : E2B_EPROTOCOL;
+  return ok ? check_record(record) : E2B_ENOMEM;
 }
 
 static e2b_pair_t *pairs(e2b__arena_t *arena, const cJSON *object, size_t *count, bool *ok) {
@@ -163,6 +179,10 @@ static int metadata_filter(e2b__buffer_t *filter, const e2b_list_options *option
   for (size_t i = 0; rc == 0 && i < options->metadata_count; i++) {
     const char *parts[] = {options->metadata[i].name, options->metadata[i].value};
     for (size_t k = 0; rc == 0 && k < 2; k++) {
+      if (parts[k] == NULL) {
+        rc = E2B_EINVAL;
+        break;
+      }
       e2b__buffer_clear(&once);
       rc = e2b__url_escape(&once, parts[k], strlen(parts[k]));
       if (rc == 0 && k == 0 && i > 0) rc = e2b__buffer_append_str(filter, "&");

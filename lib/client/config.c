@@ -93,9 +93,27 @@ static const char *base_url(e2b__config_t *config, const char *value, const char
   return copy;
 }
 
+/* It becomes the end of host names, whatever the API's URL is. */
+static void check_domain(e2b__config_t *config, bool *ok) {
+  char *text = e2b__format("https://api.%s", config->domain);
+  e2b__url_t url;
+  int rc = text == NULL                             ? E2B_ENOMEM
+           : strpbrk(config->domain, "/?#") != NULL ? E2B_EINVAL
+                                                    : e2b__url_parse(text, &url);
+  e2b__free(text);
+  if (rc == 0) {
+    e2b__url_free(&url);
+  } else if (rc == E2B_ENOMEM) {
+    *ok = false;
+  } else {
+    wrong(config, E2B_EINVAL, "the domain is malformed");
+  }
+}
+
 static void set_urls(e2b__config_t *config, const e2b_client_options *options, bool *ok) {
   const char *domain = choose(options->domain, "E2B_DOMAIN");
   config->domain = text(config, domain != NULL ? domain : "e2b.app", ok);
+  if (config->domain == NULL) return;
   config->debug = toggle(options->debug, "E2B_DEBUG", false);
   const char *api_url = choose(options->api_url, "E2B_API_URL");
   const char *sandbox_url = choose(options->sandbox_url, "E2B_SANDBOX_URL");
@@ -114,6 +132,7 @@ static void set_urls(e2b__config_t *config, const e2b_client_options *options, b
   }
   config->api_url = base_url(config, api_url, "the API URL or the domain is malformed", ok);
   e2b__free(derived);
+  if (*ok) check_domain(config, ok);
   if (sandbox_url == NULL && config->debug) sandbox_url = "http://localhost:49983";
   if (sandbox_url != NULL) {
     config->sandbox_url = base_url(config, sandbox_url, "the sandbox URL is malformed", ok);
@@ -121,6 +140,9 @@ static void set_urls(e2b__config_t *config, const e2b_client_options *options, b
 }
 
 static void set_headers(e2b__config_t *config, const e2b_client_options *options, bool *ok) {
+  if (config->user_agent != NULL && strpbrk(config->user_agent, "\r\n") != NULL) {
+    wrong(config, E2B_EINVAL, "the user agent is malformed");
+  }
   if (options->api_headers_count == 0) return;
   e2b_pair_t *copy = e2b__arena_calloc(&config->arena, options->api_headers_count, sizeof *copy);
   if (copy == NULL) {
