@@ -31,6 +31,10 @@ void e2b__call_cancel(e2b__call_t *call) {
   call_free(call);
 }
 
+void e2b__call_hurry(e2b__call_t *call, uint64_t ms) {
+  if (call->exchange != NULL) e2b__exchange_hurry(call->exchange, ms);
+}
+
 static int on_data(void *ctx, const char *data, size_t len) {
   e2b__call_t *call = ctx;
   return e2b__buffer_append(&call->body, data, len);

@@ -40,5 +40,7 @@ typedef void (*e2b__call_cb)(void *ctx, const e2b__call_result_t *result);
 e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *request,
                              e2b__call_cb done, void *ctx);
 void e2b__call_cancel(e2b__call_t *call);
+/* It has `ms` more; then `done` comes with E2B_ETIMEDOUT. Not for one that may be repeated. */
+void e2b__call_hurry(e2b__call_t *call, uint64_t ms);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include <assert.h>
 
-enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400 };
+enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400, OVERDUE_MS = 20 };
 
-/* --- clocks --------------------------------------------------------------------------------- */
+/* --- clocks --- */
 
 /* When the next clock of this exchange runs out, and which. UINT64_MAX: none does. */
 static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
@@ -45,7 +45,7 @@ static void on_clock(uv_timer_t *timer);
 
 /* A clock that is pushed forward by traffic is not set anew each time: the timer looks, when it
  * fires, whether the time has really come. */
-static void arm(e2b__exchange_t *exchange) {
+void e2b__exchange_arm(e2b__exchange_t *exchange) {
   e2b_clock_t clock;
   const uint64_t due = next_due(exchange, &clock);
   const uint64_t now = uv_now(exchange->http->loop);
@@ -61,234 +61,34 @@ static void on_clock(uv_timer_t *timer) {
   e2b__http_t *http = exchange->http;
   e2b_clock_t clock;
   if (next_due(exchange, &clock) > uv_now(http->loop)) {
-    arm(exchange);
+    e2b__exchange_arm(exchange);
     return;
   }
   /* Somebody may have kept the loop from reading for so long: one look at the sockets first. */
   if (!exchange->overdue && (clock == E2B_CLOCK_SILENCE || clock == E2B_CLOCK_FIRST_EVENT)) {
     exchange->overdue = true;
-    uv_timer_start(timer, on_clock, 1, 0);
+    uv_timer_start(timer, on_clock, OVERDUE_MS, 0);
     return;
   }
   e2b__exchange_fail(exchange, E2B_ETIMEDOUT, clock, NULL);
   e2b__http_after_curl(http);
 }
 
-static void touch(e2b__exchange_t *exchange) {
+void e2b__exchange_touch(e2b__exchange_t *exchange) {
   exchange->activity_ms = uv_now(exchange->http->loop);
   exchange->overdue = false;
 }
 
 void e2b__exchange_resolving(e2b__exchange_t *exchange) {
   exchange->state = E2B__EXCHANGE_RESOLVING;
-  touch(exchange);
-  arm(exchange);
-}
-
-/* --- curl's callbacks ------------------------------------------------------------------------ */
-
-static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
-  (void)size; /* is 1 */
-  e2b__exchange_t *exchange = ctx;
-  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
-  if (exchange->paused) return CURL_WRITEFUNC_PAUSE; /* curl keeps it and brings it again */
-  const bool first = !exchange->got_body;
-  exchange->got_body = true;
-  exchange->http->stats.received += count;
-  touch(exchange);
-  if (first && exchange->request.first_event_ms != 0) arm(exchange);
-  int rc =
-      exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
-  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
-  if (rc != 0) {
-    exchange->refusal = rc;
-    return CURL_WRITEFUNC_ERROR;
-  }
-  return count;
-}
-
-/* curl takes a head that stops in the middle for a whole one. Trailers come here too. */
-static size_t on_head_line(char *line, size_t size, size_t count, void *ctx) {
-  (void)size; /* is 1 */
-  e2b__exchange_t *exchange = ctx;
-  if (count <= 2 && (line[0] == '\r' || line[0] == '\n')) {
-    exchange->got_head = true;
-    /* Nobody wants the rest of the body, and curl would wait for it as long as it is paused. */
-    if (exchange->request.source != NULL && e2b__exchange_status(exchange) >= 300) {
-      exchange->refused = true;
-      e2b__exchange_continue_body(exchange);
-    }
-  } else if (count > 5 && memcmp(line, "HTTP/", 5) == 0) {
-    exchange->got_head = false; /* another follows after 1xx */
-  }
-  return count;
-}
-
-static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
-  e2b__exchange_t *exchange = ctx;
-  const e2b__http_request_t *request = &exchange->request;
-  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
-  if (exchange->refusal != 0) return CURL_READFUNC_ABORT;
-  if (exchange->refused) return 0;
-  size_t room = size * count;
-  touch(exchange);
-  if (request->source != NULL) {
-    bool end = false;
-    const size_t got = request->source(exchange->ctx, to, room, &end);
-    exchange->http->stats.sent += got;
-    if (got > 0 || end) return got;
-    exchange->starved = true;
-    return CURL_READFUNC_PAUSE;
-  }
-  if (room > request->body_len - exchange->body_sent)
-    room = request->body_len - exchange->body_sent;
-  memcpy(to, request->body + exchange->body_sent, room);
-  exchange->body_sent += room;
-  exchange->http->stats.sent += room;
-  return room;
-}
-
-/* In the middle of a body, and with no answer: the server has hung up, and curl waits for the next
- * piece of the body to find out. It is told now, by a read that fails. */
-void e2b__exchange_unwatched(e2b__exchange_t *exchange) {
-  if (exchange->state != E2B__EXCHANGE_RUNNING || !exchange->starved || exchange->got_head) return;
-  exchange->refusal = E2B_ECONNLOST;
-  e2b__exchange_continue_body(exchange);
-}
-
-static int on_body_rewind(void *ctx, curl_off_t offset, int origin) {
-  e2b__exchange_t *exchange = ctx;
-  if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->request.body_len) {
-    return CURL_SEEKFUNC_CANTSEEK;
-  }
-  exchange->body_sent = (size_t)offset;
-  return CURL_SEEKFUNC_OK;
-}
-
-/* The connection is up and the request is about to go. */
-static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port) {
-  (void)ip;
-  (void)local_ip;
-  (void)port;
-  (void)local_port;
-  e2b__exchange_t *exchange = ctx;
-  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_PREREQFUNC_ABORT;
-  exchange->connected = true;
-  touch(exchange);
-  e2b__origin_connected(exchange);
-  return CURL_PREREQFUNC_OK;
-}
-
-/* --- setting up --------------------------------------------------------------------------------
- */
-
-/* Every option counts: a request without its method, proxy or authorities is another request. */
-#define SET(...)                                            \
-  do {                                                      \
-    if (rc == CURLE_OK) rc = curl_easy_setopt(__VA_ARGS__); \
-  } while (0)
-
-static CURLcode set_tls(CURL *easy, const e2b__http_options_t *options) {
-  CURLcode rc = CURLE_OK;
-  if (options->ca_file != NULL) SET(easy, CURLOPT_CAINFO, options->ca_file);
-  if (options->ca_blob != NULL) {
-    struct curl_blob blob = {(void *)options->ca_blob, options->ca_blob_len, CURL_BLOB_NOCOPY};
-    SET(easy, CURLOPT_CAINFO_BLOB, &blob);
-  }
-  if (options->client_cert_file != NULL) SET(easy, CURLOPT_SSLCERT, options->client_cert_file);
-  if (options->client_key_file != NULL) SET(easy, CURLOPT_SSLKEY, options->client_key_file);
-  if (options->client_key_password != NULL) {
-    SET(easy, CURLOPT_KEYPASSWD, options->client_key_password);
-  }
-  if (options->insecure) {
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  return rc;
-}
-
-static CURLcode set_transport(e2b__exchange_t *exchange) {
-  const e2b__http_t *http = exchange->http;
-  const e2b__http_options_t *options = &http->options;
-  CURL *easy = exchange->easy;
-  CURLcode rc = CURLE_OK;
-  SET(easy, CURLOPT_NOSIGNAL, 1L);
-  SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-  SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
-  SET(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
-  SET(easy, CURLOPT_SOCKOPTDATA, http);
-  SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
-  SET(easy, CURLOPT_CLOSESOCKETDATA, http);
-  SET(easy, CURLOPT_USERAGENT, options->user_agent);
-  SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
-  SET(easy, CURLOPT_TCP_NODELAY, 1L);
-  /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                   options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
-  /* Only a TLS connection may turn out to carry more than one exchange. */
-  const bool tls = strncmp(exchange->request.url, "https:", 6) == 0;
-  SET(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
-  return rc == CURLE_OK ? set_tls(easy, options) : rc;
-}
-
-static CURLcode set_body(e2b__exchange_t *exchange) {
-  const e2b__http_request_t *request = &exchange->request;
-  CURL *easy = exchange->easy;
-  CURLcode rc = CURLE_OK;
-  if (request->source == NULL && request->body == NULL) {
-    SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
-    return rc;
-  }
-  SET(easy, CURLOPT_POST, 1L);
-  if (strcmp(request->method, "POST") != 0) SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
-  if (request->source == NULL) {
-    SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-  }
-  if (request->source == NULL && request->repeatable) {
-    SET(easy, CURLOPT_POSTFIELDS, request->body);
-    return rc;
-  }
-  /* Read from a function that cannot be rewound, a body is never sent a second time: curl repeats a
-   * request by itself when a kept-alive connection ends without an answer. */
-  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
-  SET(easy, CURLOPT_READDATA, exchange);
-  if (request->repeatable) {
-    SET(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
-    SET(easy, CURLOPT_SEEKDATA, exchange);
-  }
-  return rc;
-}
-
-static int set_request(e2b__exchange_t *exchange) {
-  CURL *easy = exchange->easy;
-  const e2b__http_request_t *request = &exchange->request;
-  CURLcode rc = set_transport(exchange);
-  if (rc == CURLE_OK) rc = set_body(exchange);
-  SET(easy, CURLOPT_HTTPHEADER, request->headers);
-  SET(easy, CURLOPT_PRIVATE, exchange);
-  SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
-  SET(easy, CURLOPT_WRITEFUNCTION, on_body);
-  SET(easy, CURLOPT_WRITEDATA, exchange);
-  SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
-  SET(easy, CURLOPT_HEADERDATA, exchange);
-  SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
-  SET(easy, CURLOPT_PREREQDATA, exchange);
-  /* curl_easy_reset() cannot say that it ran out of memory half way: nothing is left to it. */
-  SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes > 0 ? request->buffer_bytes : 16384L);
-  SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
-  SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
-  SET(easy, CURLOPT_MAXAGE_CONN, 118L);
-  if (exchange->fresh) SET(easy, CURLOPT_FRESH_CONNECT, 1L);
-  if (exchange->resolve.data != NULL) SET(easy, CURLOPT_RESOLVE, &exchange->resolve);
-  SET(easy, CURLOPT_URL, request->url);
-  return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
+  e2b__exchange_touch(exchange);
+  e2b__exchange_arm(exchange);
 }
 
 void e2b__exchange_run(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
   int rc = e2b__origin_announcement(exchange, &exchange->resolve.data);
-  if (rc == 0) rc = set_request(exchange);
+  if (rc == 0) rc = e2b__exchange_configure(exchange);
   if (rc == 0) {
     exchange->state = E2B__EXCHANGE_RUNNING;
     exchange->started_ms = exchange->activity_ms = uv_now(http->loop);
@@ -300,18 +100,17 @@ void e2b__exchange_run(e2b__exchange_t *exchange) {
   if (rc != 0) {
     e2b__exchange_fail(exchange, rc, E2B_CLOCK_NONE, NULL);
   } else {
-    arm(exchange);
+    e2b__exchange_arm(exchange);
   }
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 static void on_nudge(e2b__task_t *task) {
   e2b__exchange_t *exchange = E2B__CONTAINER(task, e2b__exchange_t, nudge);
   e2b__http_t *http = exchange->http;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return;
-  touch(exchange);
+  e2b__exchange_touch(exchange);
   http->in_curl++;
   CURLcode rc = curl_easy_pause(exchange->easy, (exchange->paused ? CURLPAUSE_RECV : 0) |
                                                     (exchange->starved ? CURLPAUSE_SEND : 0));
@@ -321,7 +120,7 @@ static void on_nudge(e2b__task_t *task) {
     if (rc != CURLE_OK) {
       e2b__exchange_curl_done(exchange, rc);
     } else {
-      arm(exchange);
+      e2b__exchange_arm(exchange);
     }
   }
   e2b__http_after_curl(http);
@@ -403,6 +202,11 @@ void e2b__exchange_finish(e2b__exchange_t *exchange, const e2b__http_result_t *r
   e2b__http_t *http = exchange->http;
   const e2b__http_events_t *events = exchange->events;
   void *ctx = exchange->ctx;
+  /* Without the query, which may name what is nobody's business. */
+  E2B__LOG(http->log, E2B_LOG_DEBUG, "%s %.*s: %s, status %d, %llu ms", exchange->request.method,
+           (int)strcspn(exchange->request.url, "?"), exchange->request.url,
+           e2b_code_name(result->code), result->status,
+           (unsigned long long)(uv_now(http->loop) - exchange->entered_ms));
   detach(exchange);
   exchange->state = E2B__EXCHANGE_IDLE; /* the answer's headers stay readable during on_done */
   if (result->code != 0) http->stats.failed++;
@@ -485,6 +289,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->ctx = ctx;
   exchange->body_sent = 0;
   exchange->started_ms = exchange->activity_ms = 0;
+  exchange->entered_ms = uv_now(http->loop);
   exchange->refusal = 0;
   exchange->runs_again = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
@@ -499,7 +304,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   }
   e2b__list_append(&http->exchanges, &exchange->node);
   e2b__alive_hold(http->alive);
-  arm(exchange);
+  e2b__exchange_arm(exchange);
   e2b__queue_push(http->queue, &http->settle); /* a failure must not come from inside this call */
   return exchange;
 }
@@ -520,7 +325,7 @@ void e2b__exchange_cancel(e2b__exchange_t *exchange) {
 void e2b__exchange_hurry(e2b__exchange_t *exchange, uint64_t ms) {
   exchange->request.deadline_ms = uv_now(exchange->http->loop) + ms;
   exchange->request.deadline_clock = E2B_CLOCK_SILENCE;
-  arm(exchange);
+  e2b__exchange_arm(exchange);
 }
 
 void e2b__exchange_pause(e2b__exchange_t *exchange) {

@@ -213,6 +213,7 @@ int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
   e2b__http_t *http = ctx;
   forget_poll(http, fd); /* of a socket that was closed in silence */
   if (poll_of(http, fd) == NULL) return CURL_SOCKOPT_ERROR;
+  fcntl(fd, F_SETFD, FD_CLOEXEC); /* curl leaves it to us: not for the application's children */
   http->stats.connections++;
   return CURL_SOCKOPT_OK;
 }

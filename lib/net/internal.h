@@ -70,6 +70,7 @@ struct e2b__exchange {
   void *ctx;
   size_t body_sent;
   unsigned runs_again; /* after curl was out of memory */
+  uint64_t entered_ms; /* when it was asked for */
   uint64_t started_ms; /* when it entered the multi */
   uint64_t activity_ms;
   int refusal;               /* what on_data answered */
@@ -94,7 +95,15 @@ void e2b__http_handle_closed(e2b__http_t *http);
 int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
 int e2b__http_socket_close(void *ctx, curl_socket_t fd);
 
+/* easy.c */
+/* Sets all that curl has to know. 0, E2B_ENOMEM, E2B_EINVAL. */
+int e2b__exchange_configure(e2b__exchange_t *exchange);
+
 /* exchange.c */
+/* Something came or went: silence begins anew. */
+void e2b__exchange_touch(e2b__exchange_t *exchange);
+/* Sets the timer for the clock that runs out next. */
+void e2b__exchange_arm(e2b__exchange_t *exchange);
 /* It waits for a name now, and that is part of connecting. */
 void e2b__exchange_resolving(e2b__exchange_t *exchange);
 /* Puts it into the multi. */

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/internal.h"
+
+/* An exchange as curl sees it: what curl is told, and what it calls back with. */
+
+/* --- curl's callbacks --- */
+
+static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
+  (void)size; /* is 1 */
+  e2b__exchange_t *exchange = ctx;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
+  if (exchange->paused) return CURL_WRITEFUNC_PAUSE; /* curl keeps it and brings it again */
+  const bool first = !exchange->got_body;
+  exchange->got_body = true;
+  exchange->http->stats.received += count;
+  e2b__exchange_touch(exchange);
+  if (first && exchange->request.first_event_ms != 0) e2b__exchange_arm(exchange);
+  int rc =
+      exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
+  if (rc != 0) {
+    exchange->refusal = rc;
+    return CURL_WRITEFUNC_ERROR;
+  }
+  return count;
+}
+
+/* curl takes a head that stops in the middle for a whole one. Trailers come here too. */
+static size_t on_head_line(char *line, size_t size, size_t count, void *ctx) {
+  (void)size; /* is 1 */
+  e2b__exchange_t *exchange = ctx;
+  if (count <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+    exchange->got_head = true;
+    /* Nobody wants the rest of the body, and curl would wait for it as long as it is paused. */
+    if (exchange->request.source != NULL && e2b__exchange_status(exchange) >= 300) {
+      exchange->refused = true;
+      e2b__exchange_continue_body(exchange);
+    }
+  } else if (count > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    exchange->got_head = false; /* another follows after 1xx */
+  }
+  return count;
+}
+
+static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
+  e2b__exchange_t *exchange = ctx;
+  const e2b__http_request_t *request = &exchange->request;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
+  if (exchange->refusal != 0) return CURL_READFUNC_ABORT;
+  if (exchange->refused) return 0;
+  size_t room = size * count;
+  e2b__exchange_touch(exchange);
+  if (request->source != NULL) {
+    bool end = false;
+    const size_t got = request->source(exchange->ctx, to, room, &end);
+    exchange->http->stats.sent += got;
+    if (got > 0 || end) return got;
+    exchange->starved = true;
+    return CURL_READFUNC_PAUSE;
+  }
+  if (room > request->body_len - exchange->body_sent)
+    room = request->body_len - exchange->body_sent;
+  memcpy(to, request->body + exchange->body_sent, room);
+  exchange->body_sent += room;
+  exchange->http->stats.sent += room;
+  return room;
+}
+
+/* In the middle of a body, and with no answer: the server has hung up, and curl waits for the next
+ * piece of the body to find out. It is told now, by a read that fails. */
+void e2b__exchange_unwatched(e2b__exchange_t *exchange) {
+  if (exchange->state != E2B__EXCHANGE_RUNNING || !exchange->starved || exchange->got_head) return;
+  exchange->refusal = E2B_ECONNLOST;
+  e2b__exchange_continue_body(exchange);
+}
+
+static int on_body_rewind(void *ctx, curl_off_t offset, int origin) {
+  e2b__exchange_t *exchange = ctx;
+  if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > exchange->request.body_len) {
+    return CURL_SEEKFUNC_CANTSEEK;
+  }
+  exchange->body_sent = (size_t)offset;
+  return CURL_SEEKFUNC_OK;
+}
+
+/* The connection is up and the request is about to go. */
+static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port) {
+  (void)ip;
+  (void)local_ip;
+  (void)port;
+  (void)local_port;
+  e2b__exchange_t *exchange = ctx;
+  if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_PREREQFUNC_ABORT;
+  exchange->connected = true;
+  e2b__exchange_touch(exchange);
+  e2b__origin_connected(exchange);
+  return CURL_PREREQFUNC_OK;
+}
+
+/* --- setting up --- */
+
+/* Every option counts: a request without its method, proxy or authorities is another request. */
+#define SET(...)                                            \
+  do {                                                      \
+    if (rc == CURLE_OK) rc = curl_easy_setopt(__VA_ARGS__); \
+  } while (0)
+
+static CURLcode set_tls(CURL *easy, const e2b__http_options_t *options) {
+  CURLcode rc = CURLE_OK;
+  if (options->ca_file != NULL) SET(easy, CURLOPT_CAINFO, options->ca_file);
+  if (options->ca_blob != NULL) {
+    struct curl_blob blob = {(void *)options->ca_blob, options->ca_blob_len, CURL_BLOB_NOCOPY};
+    SET(easy, CURLOPT_CAINFO_BLOB, &blob);
+  }
+  if (options->client_cert_file != NULL) SET(easy, CURLOPT_SSLCERT, options->client_cert_file);
+  if (options->client_key_file != NULL) SET(easy, CURLOPT_SSLKEY, options->client_key_file);
+  if (options->client_key_password != NULL) {
+    SET(easy, CURLOPT_KEYPASSWD, options->client_key_password);
+  }
+  if (options->insecure) {
+    SET(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    SET(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  return rc;
+}
+
+static CURLcode set_transport(e2b__exchange_t *exchange) {
+  const e2b__http_t *http = exchange->http;
+  const e2b__http_options_t *options = &http->options;
+  CURL *easy = exchange->easy;
+  CURLcode rc = CURLE_OK;
+  SET(easy, CURLOPT_NOSIGNAL, 1L);
+  SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+  SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
+  SET(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
+  SET(easy, CURLOPT_SOCKOPTDATA, http);
+  SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
+  SET(easy, CURLOPT_CLOSESOCKETDATA, http);
+  SET(easy, CURLOPT_USERAGENT, options->user_agent);
+  SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+  SET(easy, CURLOPT_TCP_NODELAY, 1L);
+  /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                   options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
+  /* Only a TLS connection may turn out to carry more than one exchange. */
+  const bool tls = strncmp(exchange->request.url, "https:", 6) == 0;
+  SET(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
+  return rc == CURLE_OK ? set_tls(easy, options) : rc;
+}
+
+static CURLcode set_body(e2b__exchange_t *exchange) {
+  const e2b__http_request_t *request = &exchange->request;
+  CURL *easy = exchange->easy;
+  CURLcode rc = CURLE_OK;
+  if (request->source == NULL && request->body == NULL) {
+    SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    return rc;
+  }
+  SET(easy, CURLOPT_POST, 1L);
+  if (strcmp(request->method, "POST") != 0) SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
+  if (request->source == NULL) {
+    SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+  }
+  /* Always from a function, which knows when the exchange was given up and its body is gone. One
+   * that cannot be rewound is never sent a second time: curl repeats a request by itself when a
+   * kept-alive connection ends without an answer. */
+  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
+  SET(easy, CURLOPT_READDATA, exchange);
+  if (request->repeatable) {
+    SET(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
+    SET(easy, CURLOPT_SEEKDATA, exchange);
+  }
+  return rc;
+}
+
+int e2b__exchange_configure(e2b__exchange_t *exchange) {
+  CURL *easy = exchange->easy;
+  const e2b__http_request_t *request = &exchange->request;
+  CURLcode rc = set_transport(exchange);
+  if (rc == CURLE_OK) rc = set_body(exchange);
+  SET(easy, CURLOPT_HTTPHEADER, request->headers);
+  SET(easy, CURLOPT_PRIVATE, exchange);
+  SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
+  SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+  SET(easy, CURLOPT_WRITEDATA, exchange);
+  SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
+  SET(easy, CURLOPT_HEADERDATA, exchange);
+  SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
+  SET(easy, CURLOPT_PREREQDATA, exchange);
+  /* curl_easy_reset() cannot say that it ran out of memory half way: nothing is left to it. */
+  SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes > 0 ? request->buffer_bytes : 16384L);
+  SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
+  SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
+  SET(easy, CURLOPT_MAXAGE_CONN, 118L);
+  if (exchange->fresh) SET(easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (exchange->resolve.data != NULL) SET(easy, CURLOPT_RESOLVE, &exchange->resolve);
+  SET(easy, CURLOPT_URL, request->url);
+  return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
+}
