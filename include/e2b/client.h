@@ -85,7 +85,9 @@ typedef struct e2b_client_options {
 
 /* A client on `loop`; `options` may be NULL. NULL when out of memory or when the loop gives no
  * handle. A wrong option (no key, a malformed URL) is not an error here: every operation that needs
- * it fails with it. Needs a loop that outlives the client. */
+ * it fails with it. Needs a loop that outlives the client. The first client of a process sets
+ * SIGPIPE to be ignored, unless the application has said what it wants: a lost TLS connection would
+ * end the program. */
 E2B_API e2b_client_t *e2b_client_new(struct uv_loop_s *loop, const e2b_client_options *options);
 
 typedef void (*e2b_client_closed_cb)(void *user_data);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/client.h"
 
+#include <signal.h>
+
 /*  state     close()                          leaves by
  *  OPEN      -> CLOSING, all is decided       close()
  *  CLOSING   no effect                        all outcomes delivered -> ENDING
@@ -35,13 +37,20 @@ static int make_headers(e2b_client_t *client) {
   return ok ? 0 : E2B_ENOMEM;
 }
 
-static void init_curl(void) {
+/* OpenSSL writes to sockets that the peer may have reset, and curl, told to leave signals alone,
+ * does not shield it. The default action would end the whole program. */
+static void init_process(void) {
+  struct sigaction action;
   curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+      action.sa_handler == SIG_DFL) {
+    signal(SIGPIPE, SIG_IGN);
+  }
 }
 
 e2b_client_t *e2b_client_new(uv_loop_t *loop, const e2b_client_options *options) {
   static uv_once_t once = UV_ONCE_INIT;
-  uv_once(&once, init_curl);
+  uv_once(&once, init_process);
   e2b_client_t *client = e2b__calloc(1, sizeof *client);
   if (client == NULL) return NULL;
   e2b__queue_init(&client->queue, &e2b__client_queue_ops);

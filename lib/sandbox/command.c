@@ -108,7 +108,11 @@ void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error) {
   /* Of a program that is lost nobody knows whether it has an input; of one that ended it is gone.
    */
   const bool lost = error != NULL && error->code != E2B_ETIMEDOUT;
-  e2b__input_stop(command, lost ? error->code : E2B_ENOSTDIN);
+  if (error == NULL) {
+    e2b__input_finish(command);
+  } else {
+    e2b__input_stop(command, lost ? error->code : E2B_ENOSTDIN);
+  }
   if (command->starting != NULL) {
     e2b_future_t *future = command->starting;
     command->starting = NULL;
@@ -174,7 +178,10 @@ void e2b__command_client_closes(e2b__guest_t *guest) {
   e2b__list_init(&guest->node);
   e2b__stream_t *stream = command->stream;
   command->stream = NULL;
-  if (stream == NULL) return;
+  if (stream == NULL) {
+    if (command->input_call != NULL) e2b__input_stop(command, E2B_ECLOSED);
+    return;
+  }
   command->state = E2B__COMMAND_LEFT;
   e2b__input_stop(command, E2B_ECLOSED);
   e2b__stream_cancel(stream);

@@ -136,5 +136,8 @@ int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool e
 void e2b__input_pump(e2b_command_t *command);
 /* Nothing will be sent any more: who waits is told, with that code. */
 void e2b__input_stop(e2b_command_t *command, int code);
+/* The program has ended: what is in line fails, but what is on the way has a moment for its own
+ * answer, which the news of the end may have overtaken. */
+void e2b__input_finish(e2b_command_t *command);
 
 #endif

@@ -77,6 +77,10 @@ static void on_probe(void *ctx, const e2b__call_result_t *result) {
     }
     e2b__arena_free(&arena);
   }
+  static const char *const found[] = {"no answer", "it is there", "it is gone"};
+  E2B__LOG(&probe->sandbox->client->log, E2B_LOG_INFO,
+           "sandbox %s: asked after a lost connection: %s", probe->sandbox->record.id,
+           found[presence]);
   probe->done(probe->ctx, presence);
   probe_free(probe);
 }

@@ -7,6 +7,7 @@
 enum {
   LINE_CEILING = 4 << 20,
   DRAINED_BELOW = 1 << 20,
+  LAST_ANSWER_MS = 1000,
   BATCH_BYTES = 256 << 10 /* pieces in line that travel together */
 };
 
@@ -130,7 +131,29 @@ void e2b__input_stop(e2b_command_t *command, int code) {
   e2b__command_drop(command);
 }
 
-static int refusal_code(const e2b_error_t *error) {
+static bool anybody_waits(const e2b__list_t *list) {
+  for (const e2b__list_t *node = list->next; node != list; node = node->next) {
+    if (E2B__CONTAINER(node, input, node)->future != NULL) return true;
+  }
+  return false;
+}
+
+void e2b__input_finish(e2b_command_t *command) {
+  input_call *call = command->input_call;
+  if (call == NULL || !anybody_waits(&call->batch)) {
+    e2b__input_stop(command, E2B_ENOSTDIN);
+    return;
+  }
+  const e2b_error_t error = e2b__error(E2B_ENOSTDIN);
+  command->input_ended = true;
+  e2b__guest_add(command->sandbox->client, &command->guest);
+  e2b__call_hurry(call->call, LAST_ANSWER_MS);
+  settle(&command->inputs, &error); /* the pieces on the way keep the command */
+}
+
+/* After the end, whatever came of it means that nobody reads any more. */
+static int refusal_code(const e2b_command_t *command, const e2b_error_t *error) {
+  if (command->state == E2B__COMMAND_DONE) return E2B_ENOSTDIN;
   if (strstr(error->detail, "stdin not enabled or closed") != NULL ||
       strstr(error->detail, "broken pipe") != NULL ||
       strstr(error->detail, "file already closed") != NULL) {
@@ -153,8 +176,9 @@ static void on_sent(void *ctx, const e2b__call_result_t *result) {
     error = e2b__connect_error_decode(result->body, result->body_len, &call->arena, &answer) == 0
                 ? e2b__refusal_error(&call->arena, result->status, &answer)
                 : e2b__error(E2B_ENOMEM);
-    error.code = refusal_code(&error);
   }
+  if (error.code != 0) error.code = refusal_code(command, &error);
+  if (command->state == E2B__COMMAND_DONE) e2b__list_remove(&command->guest.node);
   const bool lost = is_loss(&call->batch, &error);
   settle(&call->batch, error.code != 0 ? &error : NULL);
   if (lost) e2b__command_lose_input(command, &error);

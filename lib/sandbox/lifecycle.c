@@ -14,6 +14,8 @@ static void succeed(e2b__operation_t *op, const e2b__sandbox_record_t *record) {
   if (sandbox == NULL) {
     e2b__future_fail_text(op->future, E2B_ENOMEM, "out of memory; sandbox %s was made", record->id);
   } else {
+    E2B__LOG(&op->client->log, E2B_LOG_INFO, "sandbox %s: %s", record->id,
+             e2b__future_operation(op->future));
     e2b__future_succeed(op->future, sandbox, release_sandbox);
   }
 }

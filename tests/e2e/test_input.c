@@ -99,6 +99,19 @@ static void a_thousand_writes_stay_in_order(void **state) {
   assert_out(RAN(e2b_command_wait(cat)), expected);
 }
 
+/* The news of its end often overtakes the answer to the write that caused it. */
+static void a_program_that_ends_on_a_word(void **state) {
+  (void)state;
+  e2b_run_options *options = fresh();
+  options->keep_stdin_open = 1;
+  for (int i = 0; i < 30; i++) {
+    e2b_command_t *reader =
+        STARTED(e2b_command_start_shell(scene.sandbox, "read word; exit 3", options));
+    OK(e2b_command_write(reader, "end\n", 4));
+    assert_int_equal(RAN(e2b_command_wait(reader))->exit_code, 3);
+  }
+}
+
 static void both_given_and_written(void **state) {
   (void)state;
   e2b_run_options *options = fresh();
@@ -237,6 +250,7 @@ int main(void) {
       SCENE_TEST(a_program_that_leaves_at_once),
       SCENE_TEST(written_while_it_runs),
       SCENE_TEST(a_thousand_writes_stay_in_order),
+      SCENE_TEST(a_program_that_ends_on_a_word),
       SCENE_TEST(both_given_and_written),
       SCENE_TEST(nothing_to_write_to),
       SCENE_TEST(closed_twice),
