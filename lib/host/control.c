@@ -44,8 +44,7 @@ e2b__host_sandbox_t *e2b__host_control_find(e2b__host_request_t *request, const 
   return sandbox;
 }
 
-/* For what makes sense only while it runs. */
-static e2b__host_sandbox_t *need_running(e2b__host_request_t *request, const char *id) {
+e2b__host_sandbox_t *e2b__host_control_running(e2b__host_request_t *request, const char *id) {
   e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
   if (sandbox == NULL || sandbox->state == E2B__SANDBOX_RUNNING) return sandbox;
   if (sandbox->state == E2B__SANDBOX_PAUSED)
@@ -101,7 +100,7 @@ static void set_timeout(e2b__host_request_t *request, const char *id, const cJSO
     e2b__host_answer_error(request, 400, "Max instance length exceeded");
     return;
   }
-  e2b__host_sandbox_t *sandbox = need_running(request, id);
+  e2b__host_sandbox_t *sandbox = e2b__host_control_running(request, id);
   if (sandbox == NULL) return;
   e2b__host_sandbox_set_end(sandbox, seconds * 1000);
   answer_empty(request, 204);
@@ -114,7 +113,7 @@ static void refresh(e2b__host_request_t *request, const char *id, const cJSON *b
     e2b__host_answer_error(request, 400, "validation error: \"duration\" must be at most 3600");
     return;
   }
-  e2b__host_sandbox_t *sandbox = need_running(request, id);
+  e2b__host_sandbox_t *sandbox = e2b__host_control_running(request, id);
   if (sandbox == NULL) return;
   e2b__host_sandbox_extend(sandbox, seconds > 15 ? seconds : 15);
   answer_empty(request, 204);
@@ -147,7 +146,7 @@ static const struct {
     {"POST", "/v2/sandboxes", e2b__host_create_v2},
     {"GET", "/sandboxes", e2b__host_list_v1},
     {"GET", "/v2/sandboxes", e2b__host_list_v2},
-    {"GET", "/sandboxes/metrics", not_yet},
+    {"GET", "/sandboxes/metrics", e2b__host_metrics_of_many},
     {"GET", "/sandboxes/*", detail},
     {"DELETE", "/sandboxes/*", kill_sandbox},
     {"POST", "/sandboxes/*/timeout", set_timeout},
@@ -158,10 +157,10 @@ static const struct {
     {"POST", "/sandboxes/*/pause", e2b__host_pause},
     {"POST", "/sandboxes/*/fork", not_yet},
     {"POST", "/sandboxes/*/snapshots", not_yet},
-    {"PUT", "/sandboxes/*/network", not_yet},
-    {"GET", "/sandboxes/*/metrics", not_yet},
-    {"GET", "/sandboxes/*/logs", not_yet},
-    {"GET", "/v2/sandboxes/*/logs", not_yet},
+    {"PUT", "/sandboxes/*/network", e2b__host_set_network},
+    {"GET", "/sandboxes/*/metrics", e2b__host_metrics_of_one},
+    {"GET", "/sandboxes/*/logs", e2b__host_logs_v1},
+    {"GET", "/v2/sandboxes/*/logs", e2b__host_logs_v2},
     {"GET", "/templates", e2b__host_list_templates},
     {"GET", "/v2/templates", e2b__host_list_templates},
     {"GET", "/templates/aliases/*", e2b__host_template_alias},

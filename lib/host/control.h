@@ -20,6 +20,9 @@ typedef void e2b__host_operation_t(e2b__host_request_t *request, const char *id,
 e2b__host_operation_t e2b__host_create_v1, e2b__host_create_v2;
 /* control_pause.c */
 e2b__host_operation_t e2b__host_pause, e2b__host_resume, e2b__host_connect;
+/* control_observe.c */
+e2b__host_operation_t e2b__host_metrics_of_one, e2b__host_metrics_of_many, e2b__host_logs_v1,
+    e2b__host_logs_v2, e2b__host_set_network;
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
 /* control_views.c: how sandboxes and templates are shown */
@@ -37,6 +40,8 @@ void e2b__host_answer_sandbox(e2b__host_request_t *request, const e2b__host_sand
 void e2b__host_answer_json(e2b__host_request_t *request, unsigned status, e2b__json_writer_t *w);
 /* The sandbox of that id, running, paused or between; NULL: answered. */
 e2b__host_sandbox_t *e2b__host_control_find(e2b__host_request_t *request, const char *id);
+/* For what makes sense only while it runs. */
+e2b__host_sandbox_t *e2b__host_control_running(e2b__host_request_t *request, const char *id);
 /* The whole number `name`, `fallback` when absent (-1: required); false: answered. */
 bool e2b__host_take_seconds(e2b__host_request_t *request, const cJSON *body, const char *name,
                             int64_t fallback, int64_t *seconds);

@@ -37,6 +37,22 @@ static void put_value(e2b__json_writer_t *w, const char *name, const cJSON *valu
     e2b__json_put_null(w, name);
 }
 
+/* As it was given, but for the password of the proxy. */
+static void put_network(e2b__json_writer_t *w, const cJSON *network) {
+  e2b__json_open(w, "network", '{');
+  for (const cJSON *item = network->child; item != NULL; item = item->next) {
+    if (strcmp(item->string, "egressProxy") != 0 || !cJSON_IsObject(item)) {
+      put_value(w, item->string, item);
+      continue;
+    }
+    e2b__json_open(w, item->string, '{');
+    for (const cJSON *part = item->child; part != NULL; part = part->next)
+      if (strcmp(part->string, "password") != 0) put_value(w, part->string, part);
+    e2b__json_close(w, '}');
+  }
+  e2b__json_close(w, '}');
+}
+
 static void put_machine(e2b__json_writer_t *w, const e2b_host_t *host) {
   struct statvfs fs;
   int64_t disk = 0;
@@ -100,7 +116,7 @@ void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sand
   if (sandbox->has_allow_internet)
     e2b__json_put_bool(w, "allowInternetAccess", sandbox->allow_internet);
   put_domain(w, domain);
-  if (sandbox->network != NULL) put_value(w, "network", sandbox->network);
+  if (sandbox->network != NULL) put_network(w, sandbox->network);
   e2b__json_open(w, "lifecycle", '{');
   e2b__json_put_bool(w, "autoResume", sandbox->auto_resume);
   put(w, "onTimeout", sandbox->auto_pause ? "pause" : "kill");

@@ -221,6 +221,10 @@ int e2b__host_link_sockets(e2b__host_link_t *link, e2b__host_start_t *start) {
   return rc;
 }
 
+int e2b__host_link_pid(const e2b__host_link_t *link) {
+  return link->exited ? 0 : link->process.pid;
+}
+
 void e2b__host_link_signal(e2b__host_link_t *link, int pid, int signal_number) {
   e2b__spawner_signal_t packet = {E2B__SPAWNER_SIGNAL, pid, signal_number};
   send_packet(link, &packet, sizeof packet, -1);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "host/link.h"
+#include "host/metrics.h"
 #include "host/waiter.h"
 #include "host/watch_service.h"
 #include "host/watcher.h"
@@ -61,6 +62,7 @@ void e2b__host_pause_begin(e2b__host_sandbox_t *sandbox, bool keep_memory) {
   sandbox->resume_s = 0;
   sandbox->end_ms = e2b__wall_ms();
   e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
+  e2b__host_metrics_stop(sandbox);
   signal_all(sandbox, SIGSTOP);
   e2b__host_sandbox_reset_requests(sandbox);
   if (!keep_memory) end_processes(sandbox);
@@ -81,6 +83,7 @@ static void on_resumed(e2b__host_alarm_t *alarm) {
   e2b__host_sandbox_t *sandbox = E2B__CONTAINER(alarm, e2b__host_sandbox_t, transition);
   sandbox->state = E2B__SANDBOX_RUNNING;
   sandbox->cold = false;
+  e2b__host_metrics_start(sandbox);
   move_to_front(sandbox);
   e2b__host_sandbox_set_end(sandbox, sandbox->resume_s * 1000);
   E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: resumed", sandbox->id);

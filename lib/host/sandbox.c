@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "host/isolation.h"
 #include "host/link.h"
+#include "host/metrics.h"
 #include "host/pause.h"
 #include "host/process.h"
 #include "host/request.h"
@@ -41,6 +42,7 @@ static void sandbox_free(e2b__host_sandbox_t *sandbox) {
   cJSON_Delete(sandbox->metadata);
   cJSON_Delete(sandbox->env);
   cJSON_Delete(sandbox->network);
+  e2b__host_metrics_free(sandbox);
   e2b__free(sandbox->create_key);
   e2b__free(sandbox->dir);
   e2b__free(sandbox->home);
@@ -107,6 +109,7 @@ void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
   e2b__host_alarm_cancel(&host->alarms, &sandbox->lifetime);
   e2b__host_sandbox_reset_requests(sandbox);
   e2b__host_pause_cancel(sandbox);
+  e2b__host_metrics_stop(sandbox);
   e2b__host_processes_free(sandbox);
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);
@@ -162,6 +165,7 @@ void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd) {
   e2b__host_alarm_cancel(&sandbox->host->alarms, &sandbox->hurry);
   sandbox->root_fd = root_fd;
   sandbox->state = E2B__SANDBOX_RUNNING;
+  e2b__host_metrics_start(sandbox);
   e2b__host_sandbox_set_end(sandbox, sandbox->end_ms);
   E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: running (%s)", sandbox->id,
                 sandbox->template->name);

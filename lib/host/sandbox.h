@@ -27,6 +27,7 @@ typedef struct e2b__host_template {
 const e2b__host_template_t *e2b__host_template_find(const char *name);
 
 struct e2b__host_link;
+struct e2b__host_metrics;
 
 typedef struct e2b__host_sandbox {
   e2b__list_t node; /* of host->sandboxes; newest first */
@@ -58,11 +59,12 @@ typedef struct e2b__host_sandbox {
   char *home;                   /* of `user`, as the sandbox sees it */
   int root_fd;                  /* its root directory, through its own mounts; -1 before hello */
   struct e2b__host_link *link;
-  char complaint[512];  /* what starting it said on standard error */
-  e2b__list_t requests; /* that are for it */
-  size_t proxied;       /* of them that go to its programs */
-  e2b__list_t waiters;  /* for a change of it; see waiter.h */
-  char *create_key;     /* of the call that made it; NULL */
+  char complaint[512];               /* what starting it said on standard error */
+  struct e2b__host_metrics *metrics; /* NULL before it runs */
+  e2b__list_t requests;              /* that are for it */
+  size_t proxied;                    /* of them that go to its programs */
+  e2b__list_t waiters;               /* for a change of it; see waiter.h */
+  char *create_key;                  /* of the call that made it; NULL */
   e2b__list_t processes;
   e2b__list_t watchers;                                                  /* e2b__host_watcher_t */
   e2b__list_t polled_watchers;                                           /* of watch_service.c */
