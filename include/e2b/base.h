@@ -50,7 +50,8 @@ typedef enum e2b_toggle { E2B_DEFAULT = 0, E2B_ON = 1, E2B_OFF = 2 } e2b_toggle_
 /* Every options struct starts with `size` and is prepared by this: all fields default.
  *     e2b_run_options o;
  *     E2B_INIT(&o);
- * A caller compiled against an older header stays valid: fields it does not know are default. */
+ * A caller compiled against an older header stays valid: fields it does not know are default. Of a
+ * struct that was not prepared, only zeroed, no field counts: its `size` says that it has none. */
 #define E2B_INIT(options) \
   (memset((options), 0, sizeof *(options)), (void)((options)->size = sizeof *(options)))
 

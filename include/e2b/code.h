@@ -21,9 +21,9 @@ typedef struct e2b_code_options {
  * the code is data: exit code and stderr tell. E2B_ESYNTAX, with stderr in `detail`, only when the
  * code itself does not parse. `run->stdin_data` is given to the code, and `keep_stdin_open` heeded,
  * when it is at most 96 KiB; larger code comes in on standard input itself, and they are
- * E2B_EINVAL. A Node module is found out by a start as a script, which fails before anything of it
- * ran: `on_stderr` sees that too, and a time limit counts from each start. Cancelling kills it.
- * Further errors as of e2b_run_command(). */
+ * E2B_EINVAL. A module that Node does not know for one is first started as a script, which fails
+ * before anything of it ran: `on_stderr` sees that too, and a time limit counts from each start.
+ * Cancelling kills it. Further errors as of e2b_run_command(). */
 E2B_API e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
                                    const e2b_code_options *options);
 

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* Programs in a sandbox. */
+/* Programs in a sandbox. An operation on a NULL command returns NULL, which every future function
+ * takes. */
 typedef struct e2b_command e2b_command_t;
 
 /* What a program left behind. A non-zero exit code is data, not an error. */
@@ -42,9 +43,10 @@ typedef struct e2b_run_options {
   const char *user; /* default: the template's */
   const char *tag;  /* a label to find it by */
 
-  /* Bytes for standard input, which ends after them. Copied. Without them, e2b_run_*() give the
-   * program no input at all, and e2b_command_start() only when `keep_stdin_open` says so. When they
-   * cannot be delivered the outcome is that failure: a program that e2b_run_*() waits for is
+  /* Bytes for standard input, which ends after them. Copied. With `keep_stdin_open` it does not
+   * end, and e2b_command_write() and e2b_command_close_stdin() go on with it (in e2b_run_*(), from
+   * the callbacks). With neither, the program has no input at all. When the bytes cannot be
+   * delivered the outcome is that failure: a program that e2b_run_*() waits for is
    * killed, one that was started runs on. */
   const void *stdin_data;
   size_t stdin_len;
@@ -88,16 +90,18 @@ E2B_API e2b_future_t *e2b_command_start_shell(e2b_sandbox_t *sandbox, const char
                                               const e2b_run_options *options);
 
 /* A handle to a program that already runs: its output from now on (what it wrote while nobody was
- * attached is gone), its exit, its input. Of the options, the callbacks, `collect`, `text`,
- * `max_output_bytes` and `first_event_timeout_ms` count. Process service, Connect. E2B_ENOTFOUND
- * when there is no such process. */
+ * attached is gone), its exit, its input. Of the options, the callbacks, `user_data`, `collect`,
+ * `text`, `max_output_bytes` and `first_event_timeout_ms` count. Whose program it is the handle
+ * does not know: e2b_command_signal() is the template's user's. Process service, Connect.
+ * E2B_ENOTFOUND when there is no such process. */
 E2B_API e2b_future_t *e2b_command_connect(e2b_sandbox_t *sandbox, uint32_t pid,
                                           const e2b_run_options *options);
 
 /* The handle, with a reference of its own. */
 E2B_API e2b_command_t *e2b_future_command(const e2b_future_t *future);
 E2B_API e2b_command_t *e2b_command_acquire(e2b_command_t *command);
-/* Gives a reference back. The last one disconnects; the program runs on. NULL is allowed. */
+/* Gives a reference back. The last one disconnects (unless a wait is pending); the program runs on,
+ * but what of `stdin_data` it has not got yet, it never gets. NULL is allowed. */
 E2B_API void e2b_command_release(e2b_command_t *command);
 
 E2B_API uint32_t e2b_command_pid(const e2b_command_t *command);
@@ -108,7 +112,8 @@ E2B_API e2b_future_t *e2b_command_wait(e2b_command_t *command);
 
 /* Sends bytes to its standard input, in the order of the calls; the bytes are copied. Yields
  * success once the sandbox has taken them. At most 4 MiB wait in line: past that the future fails
- * with E2B_EAGAIN, nothing of it is sent, and `on_drain` follows when there is room again.
+ * with E2B_EAGAIN, nothing of it is sent, and `on_drain` follows when there is room again. (A piece
+ * of any size is taken when nothing waits.)
  * E2B_ENOSTDIN when it has none open. Never sent twice. A program that does not read holds the call
  * up: no clock ends it but the request's own failure, a kill, or a cancel, and what was sent then
  * may still arrive. */
@@ -118,7 +123,8 @@ E2B_API e2b_future_t *e2b_command_close_stdin(e2b_command_t *command);
 
 /* Sends a signal by its number (of Linux) to the process. SIGKILL goes through the process service;
  * any other by a `kill` run in the sandbox as the same user, because the service's own SIGTERM may
- * cut the program's last words (protocol 5.9). Yields e2b_future_bool(): 0 when it had ended. */
+ * cut the program's last words (protocol 5.9). Yields e2b_future_bool(): 0 when it had ended.
+ * E2B_EFORBIDDEN when that user may not; E2B_EREQUEST when the system has no such signal. */
 E2B_API e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number);
 /* SIGKILL. Idempotent. */
 E2B_API e2b_future_t *e2b_command_kill(e2b_command_t *command);
@@ -126,7 +132,8 @@ E2B_API e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t p
 
 /* Stops and goes on reading its output. A paused stream stops reading its socket, and in the end
  * the program blocks on its writes, for every other viewer too. A few callbacks' worth of data that
- * had already arrived waits in the handle. Both may be called anywhere. */
+ * had already arrived waits in the handle, and so does the news of its end, by a time limit too.
+ * Both may be called anywhere. */
 E2B_API void e2b_command_pause(e2b_command_t *command);
 E2B_API void e2b_command_resume(e2b_command_t *command);
 

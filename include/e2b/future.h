@@ -29,9 +29,10 @@ typedef void (*e2b_future_cb)(e2b_future_t *future, void *user_data);
 E2B_API int e2b_future_then(e2b_future_t *future, e2b_future_cb callback, void *user_data);
 
 /* Turns the loop until the future is decided or `timeout_ms` has passed, for programs and tests
- * that want straight-line code; keeps the caller's reference. Answers 0 when it succeeded, the
- * failure's code when it failed, E2B_EAGAIN when it is not decided yet, E2B_EREENTRANT inside a
- * callback of the library (and must not be called from any other callback of the same loop either).
+ * that want straight-line code (0 only looks); keeps the caller's reference. Answers 0 when it
+ * succeeded, the failure's code when it failed, E2B_EAGAIN when it is not decided yet,
+ * E2B_EREENTRANT inside a callback of the library (and must not be called from any other callback
+ * of the same loop either).
  */
 E2B_API int e2b_future_await(e2b_future_t *future, uint64_t timeout_ms);
 

@@ -56,7 +56,7 @@ E2B_API e2b_sandbox_t *e2b_future_sandbox(const e2b_future_t *future);
 E2B_API e2b_sandbox_t *e2b_sandbox_acquire(e2b_sandbox_t *sandbox);
 E2B_API void e2b_sandbox_release(e2b_sandbox_t *sandbox); /* NULL is allowed */
 
-/* Facts of the handle; valid as long as it. */
+/* Facts of a handle, which must not be NULL; valid as long as it. */
 E2B_API const char *e2b_sandbox_id(const e2b_sandbox_t *sandbox);
 E2B_API const char *e2b_sandbox_template(const e2b_sandbox_t *sandbox);
 E2B_API const char *e2b_sandbox_domain(const e2b_sandbox_t *sandbox);
@@ -113,7 +113,7 @@ typedef struct e2b_list_options {
   e2b_toggle_t oldest_first; /* default off */
 } e2b_list_options;
 
-typedef struct e2b_sandbox_list {
+typedef struct e2b_sandbox_page {
   const e2b_sandbox_info_t *items;
   size_t count;
   const char *next_token; /* NULL on the last page */
@@ -131,7 +131,7 @@ E2B_API e2b_future_t *e2b_sandbox_kill(e2b_sandbox_t *sandbox);
 E2B_API e2b_future_t *e2b_sandbox_kill_by_id(e2b_client_t *client, const char *sandbox_id);
 
 /* Its life ends `timeout_ms` from now, sooner or later than before: POST /sandboxes/{id}/timeout.
- * Whole seconds, rounded up. Yields nothing but success. E2B_ESANDBOXNOTFOUND. */
+ * Whole seconds, rounded up; 0 is now. Yields nothing but success. E2B_ESANDBOXNOTFOUND. */
 E2B_API e2b_future_t *e2b_sandbox_set_timeout(e2b_sandbox_t *sandbox, uint64_t timeout_ms);
 E2B_API e2b_future_t *e2b_sandbox_set_timeout_by_id(e2b_client_t *client, const char *sandbox_id,
                                                     uint64_t timeout_ms);
