@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/isolation.h"
+#include "host/vet.h"
 
 const char *e2b__host_home(const e2b__host_sandbox_t *sandbox, bool as_root) {
   return as_root && sandbox->host->isolation != E2B__ISOLATION_NONE ? "/root" : sandbox->home;
@@ -84,7 +85,8 @@ static int open_in_root(int root, const char *path, struct open_how *how) {
 }
 
 /* File systems that were mounted inside, such as /dev/shm, know only users of the sandbox: nobody
- * else can own a new file there, root of the machine neither. Between these two, one of them does. */
+ * else can own a new file there, root of the machine neither. Between these two, one of them does.
+ */
 static void become_inside(const e2b__host_sandbox_t *sandbox, uid_t inside) {
   uid_t id = e2b__host_machine_uid(sandbox->host, inside);
   setfsgid(id);
@@ -117,7 +119,7 @@ int e2b__host_open(const e2b__host_sandbox_t *sandbox, const char *path, int fla
     if (fd == -EACCES) fd = open_in_root(sandbox->root_fd, path, &how);
     become_self();
   }
-  return fd;
+  return fd >= 0 ? e2b__host_vet(fd, flags) : fd;
 }
 
 int e2b__host_stat(const e2b__host_sandbox_t *sandbox, const char *path, bool follow,
