@@ -14,7 +14,8 @@ struct uv_loop_s;
 
 /* The local sandbox host: E2B's protocol on loopback, served from a libuv loop, with real processes
  * in namespaces of their own. In the library libe2b_host; the program e2b-host is the same with a
- * command line. Runs on the loop's thread and starts none. */
+ * command line. Runs on the loop's thread and starts none. SIGPIPE is set to be ignored, unless the
+ * application has a handler of its own. */
 
 typedef struct e2b_host e2b_host_t;
 
@@ -36,6 +37,10 @@ typedef struct e2b_host_options {
   const char *ca_dir; /* with tls: where the authority is kept, to be the same at the next start;
                          default $XDG_STATE_HOME/e2b-host or ~/.local/state/e2b-host. Made if need
                          be; must be writable by the caller alone */
+  /* Of each sandbox, with isolation: */
+  size_t processes; /* threads count; starting one more fails; default 1024 */
+  size_t memory_mb; /* past it the largest process is killed; default 4096 */
+  size_t disk_mb;   /* no file grows larger; default 10240 */
 } e2b_host_options;
 
 typedef void (*e2b_host_closed_cb)(void *user_data);

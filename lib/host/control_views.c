@@ -53,14 +53,19 @@ static void put_network(e2b__json_writer_t *w, const cJSON *network) {
   e2b__json_close(w, '}');
 }
 
+/* A sandbox has what the machine has, up to its limits. */
 static void put_machine(e2b__json_writer_t *w, const e2b_host_t *host) {
   struct statvfs fs;
-  int64_t disk = 0;
+  int64_t disk = 0, limit = (int64_t)host->limits.disk_mb;
+  int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / (1 << 20);
   if (statvfs(host->state_dir, &fs) == 0)
     disk = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize / (1 << 20);
+  if (host->isolation != E2B__ISOLATION_NONE) {
+    if (disk > limit) disk = limit;
+    if (memory > (int64_t)host->limits.memory_mb) memory = (int64_t)host->limits.memory_mb;
+  }
   e2b__json_put_int(w, "cpuCount", sysconf(_SC_NPROCESSORS_ONLN));
-  e2b__json_put_int(w, "memoryMB",
-                    (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / (1 << 20));
+  e2b__json_put_int(w, "memoryMB", memory);
   e2b__json_put_int(w, "diskSizeMB", disk);
 }
 

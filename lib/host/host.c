@@ -14,7 +14,12 @@
 #include "host/state.h"
 #include "host/tls.h"
 
-enum { DEFAULT_MAX_SANDBOXES = 1000 };
+enum {
+  DEFAULT_MAX_SANDBOXES = 1000,
+  DEFAULT_PROCESSES = 1024,
+  DEFAULT_MEMORY_MB = 4096,
+  DEFAULT_DISK_MB = 10240
+};
 
 /* ---- chance and secrets ---- */
 
@@ -117,6 +122,9 @@ static int take_options(e2b_host_t *host, const e2b_host_options *o, char *why, 
   host->api_key = e2b__strdup(o->api_key != NULL ? o->api_key : key);
   host->listen = e2b__strdup(o->listen != NULL ? o->listen : "127.0.0.1:3000");
   host->max_sandboxes = o->max_sandboxes != 0 ? o->max_sandboxes : DEFAULT_MAX_SANDBOXES;
+  host->limits.processes = o->processes != 0 ? o->processes : DEFAULT_PROCESSES;
+  host->limits.memory_mb = o->memory_mb != 0 ? o->memory_mb : DEFAULT_MEMORY_MB;
+  host->limits.disk_mb = o->disk_mb != 0 ? o->disk_mb : DEFAULT_DISK_MB;
   host->log.callback = o->log;
   host->log.user_data = o->log_user_data;
   host->log.level = o->log_level;

@@ -32,6 +32,13 @@ typedef enum e2b__host_isolation {
   E2B__ISOLATION_NONE
 } e2b__host_isolation_t;
 
+/* Of each sandbox. */
+typedef struct e2b__host_limits {
+  size_t processes;
+  size_t memory_mb;
+  size_t disk_mb;
+} e2b__host_limits_t;
+
 struct e2b__host_server;
 struct e2b__host_tls;
 
@@ -52,6 +59,7 @@ struct e2b_host {
   char *etc_dir;  /* the private /etc of all sandboxes */
   char *python_dir;
   size_t max_sandboxes;
+  e2b__host_limits_t limits;
   e2b__list_t sandboxes; /* newest first */
   size_t sandbox_count;
   uint64_t last_serial;

@@ -99,10 +99,11 @@ static void add_launch(words_t *words, const e2b_host_t *host) {
   char mode[32] = "r";
   if (host->isolation == E2B__ISOLATION_MAPPED) snprintf(mode, sizeof mode, "m%d", MACHINE_BASE);
   if (host->isolation == E2B__ISOLATION_SELF) strcpy(mode, "n");
-  add_all(words, "e2b-host-spawner", "launch", mode, "bwrap", "--unshare-pid", "--unshare-ipc",
-          "--unshare-uts", "--unshare-net", "--unshare-cgroup-try", "--die-with-parent",
-          "--as-pid-1", "--clearenv", (char *)NULL);
+  add_all(words, "e2b-host-spawner", "launch", mode, "bwrap", "--unshare-pid",
+          "--unshare-cgroup-try", "--die-with-parent", "--as-pid-1", "--clearenv", (char *)NULL);
   if (host->isolation == E2B__ISOLATION_ROOT) {
+    add_all(words, "--unshare-ipc", "--unshare-uts", "--unshare-net", "--hostname", "e2b",
+            (char *)NULL);
     /* Its root is the machine's: no more than what a root of its own files needs. */
     static const char *const keep[] = {
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID",
@@ -110,6 +111,7 @@ static void add_launch(words_t *words, const e2b_host_t *host) {
     for (size_t i = 0; i < E2B__COUNT(keep); i++)
       add_all(words, "--cap-add", keep[i], (char *)NULL);
   } else {
+    /* For the spawner, which makes the other namespaces within this one. */
     add_all(words, "--cap-add", "ALL", (char *)NULL);
   }
 }
@@ -123,6 +125,27 @@ static void add_system(words_t *words) {
       add_all(words, "--ro-bind", system_dirs[i], system_dirs[i], (char *)NULL);
 }
 
+/* See e2b__spawner_identity_t. */
+static const char *identity_of(const e2b_host_t *host) {
+  switch (host->isolation) {
+  case E2B__ISOLATION_MAPPED: return "m";
+  case E2B__ISOLATION_SELF: return "n";
+  case E2B__ISOLATION_ROOT: return "r";
+  case E2B__ISOLATION_NONE: break;
+  }
+  return "c";
+}
+
+static void add_serve(words_t *words, const char *program, const e2b_host_t *host) {
+  const size_t limits[] = {host->limits.processes, host->limits.memory_mb, host->limits.disk_mb};
+  add_all(words, program, "serve", identity_of(host), (char *)NULL);
+  for (size_t i = 0; i < E2B__COUNT(limits); i++) {
+    char number[32];
+    snprintf(number, sizeof number, "%zu", limits[i]);
+    add(words, number);
+  }
+}
+
 char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *arena) {
   e2b_host_t *host = sandbox->host;
   words_t words = {arena, NULL, 0, 96, false};
@@ -131,12 +154,12 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
   words.list = e2b__arena_calloc(arena, words.room, sizeof *words.list);
   if (words.list == NULL) return NULL;
   if (host->isolation == E2B__ISOLATION_NONE) {
-    add_all(&words, "e2b-host-spawner", "serve", "c", (char *)NULL);
+    add_serve(&words, "e2b-host-spawner", host);
     return words.failed ? NULL : words.list;
   }
   snprintf(root, sizeof root, "%s/root", sandbox->dir);
   add_launch(&words, host);
-  add_all(&words, "--hostname", "e2b", "--bind", root, "/", (char *)NULL);
+  add_all(&words, "--bind", root, "/", (char *)NULL);
   add_system(&words);
   add_all(&words, "--ro-bind", host->etc_dir, "/etc", "--proc", "/proc", "--dev", "/dev",
           (char *)NULL);
@@ -155,8 +178,8 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
   add_all(&words, "--ro-bind", root, "/proc/sys/kernel/random/boot_id", (char *)NULL);
   if (sandbox->template->python && host->python_dir != NULL)
     add_all(&words, "--ro-bind", host->python_dir, E2B__SANDBOX_PYTHON, (char *)NULL);
-  add_all(&words, "--", "/proc/self/fd/4", "serve",
-          host->isolation == E2B__ISOLATION_SELF ? "n" : "m", (char *)NULL);
+  add(&words, "--");
+  add_serve(&words, "/proc/self/fd/4", host);
   return words.failed ? NULL : words.list;
 }
 
@@ -279,22 +302,22 @@ static bool try_isolation(e2b_host_t *host, e2b__host_isolation_t isolation, cha
   e2b__arena_t arena = {0};
   words_t words = {&arena, NULL, 0, 96, false};
   char *env[] = {(char *)(uintptr_t) "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", NULL};
-  char self[32];
   int out[2], status = -1;
   size_t have = 0;
 
   host->isolation = isolation;
-  snprintf(self, sizeof self, "/proc/self/fd/%d", host->spawner_fd);
   complaint[0] = '\0';
   words.list = e2b__arena_calloc(&arena, words.room, sizeof *words.list);
   if (words.list == NULL || pipe2(out, O_CLOEXEC) != 0) return false;
   add_launch(&words, host);
-  add_all(&words, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--", "/bin/true",
-          (char *)NULL);
+  add_all(&words, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--",
+          "/proc/self/fd/4", "probe", identity_of(host), (char *)NULL);
   pid_t pid = words.failed ? -1 : fork();
   if (pid == 0) {
-    dup2(out[1], 2);
-    execve(self, words.list, env);
+    int program = host->spawner_fd;
+    if (dup2(out[1], 2) < 0 || (program != 4 && dup2(program, 4) < 0)) _exit(127);
+    fcntl(4, F_SETFD, 0);
+    execve("/proc/self/fd/4", words.list, env);
     _exit(127);
   }
   close(out[1]);

@@ -266,6 +266,14 @@ static void take_packet(e2b__host_link_t *link, const char *data, size_t len, in
     take_started(link, &packet, fds, fd_count);
     return;
   }
+  case E2B__SPAWNER_STARVED: {
+    e2b__spawner_exited_t packet;
+    if (len != sizeof packet) return;
+    memcpy(&packet, data, sizeof packet);
+    E2B__HOST_LOG(link->host, WARN, "sandbox %s: more than %zu MB of memory: killed process %d",
+                  link->sandbox->id, link->host->limits.memory_mb, (int)packet.pid);
+    return;
+  }
   case E2B__SPAWNER_EXITED: {
     e2b__spawner_exited_t packet;
     if (len != sizeof packet) return;

@@ -15,12 +15,13 @@ enum {
 };
 
 typedef enum e2b__spawner_type {
-  E2B__SPAWNER_HELLO = 1,   /* to the host: it runs; descriptor: its root directory */
-  E2B__SPAWNER_START = 2,   /* to the spawner: start a process */
-  E2B__SPAWNER_STARTED = 3, /* to the host: the answer; descriptors: see below */
-  E2B__SPAWNER_EXITED = 4,  /* to the host: a process was reaped */
-  E2B__SPAWNER_SIGNAL = 5,  /* to the spawner: signal a process */
-  E2B__SPAWNER_SOCKETS = 6  /* to the spawner: make sockets in the sandbox's network */
+  E2B__SPAWNER_HELLO = 1,    /* to the host: it runs; descriptor: its root directory */
+  E2B__SPAWNER_START = 2,    /* to the spawner: start a process */
+  E2B__SPAWNER_STARTED = 3,  /* to the host: the answer; descriptors: see below */
+  E2B__SPAWNER_EXITED = 4,   /* to the host: a process was reaped */
+  E2B__SPAWNER_SIGNAL = 5,   /* to the spawner: signal a process */
+  E2B__SPAWNER_SOCKETS = 6,  /* to the spawner: make sockets in the sandbox's network */
+  E2B__SPAWNER_STARVED = 100 /* to the host: it was killed, there was too little memory */
 } e2b__spawner_type_t;
 
 enum {

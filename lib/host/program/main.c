@@ -20,6 +20,10 @@ static const char help[] =
     "                         at the end)\n"
     "  --python DIR           a Python environment for the template code-interpreter-v1\n"
     "  --max-sandboxes N      at once (default 1000)\n"
+    "  --processes N          in each sandbox at once, threads included (default 1024)\n"
+    "  --memory-mb N          of all programs of a sandbox (default 4096): past it the largest\n"
+    "                         is killed\n"
+    "  --disk-mb N            the largest file that a sandbox may have (default 10240)\n"
     "  --no-isolation         no namespaces: processes run as the caller, with the machine's\n"
     "                         files. Only where the machine is itself a sandbox\n"
     "  --tls                  https under a domain, for clients that take no URLs\n"
@@ -83,6 +87,12 @@ static void parse(int argc, char **argv, e2b_host_options *o) {
       o->python_dir = value_of(argc, argv, &i);
     else if (strcmp(argv[i], "--max-sandboxes") == 0)
       o->max_sandboxes = number_of(value_of(argc, argv, &i));
+    else if (strcmp(argv[i], "--processes") == 0)
+      o->processes = number_of(value_of(argc, argv, &i));
+    else if (strcmp(argv[i], "--memory-mb") == 0)
+      o->memory_mb = number_of(value_of(argc, argv, &i));
+    else if (strcmp(argv[i], "--disk-mb") == 0)
+      o->disk_mb = number_of(value_of(argc, argv, &i));
     else if (strcmp(argv[i], "--no-isolation") == 0)
       o->no_isolation = 1;
     else if (strcmp(argv[i], "--tls") == 0)

@@ -30,14 +30,30 @@ static void close_inherited(void) {
   closedir(dir);
 }
 
+/* serve IDENTITY PROCESSES MEMORY_MB DISK_MB */
+static int serve(char **argv) {
+  e2b__spawner_limits_t limits = {strtoul(argv[1], NULL, 10), strtoul(argv[2], NULL, 10),
+                                  strtoul(argv[3], NULL, 10)};
+  return e2b__spawner_serve((e2b__spawner_identity_t)argv[0][0], &limits);
+}
+
+/* Tells by its exit code whether this machine has what serving needs. */
+static int probe(const char *identity) {
+  int root;
+  if (identity[0] == E2B__IDENTITY_MACHINE) return 0;
+  if (e2b__inner_make((e2b__spawner_identity_t)identity[0], &root) == 0) return 0;
+  perror("cannot make nested namespaces");
+  return 1;
+}
+
 int main(int argc, char **argv) {
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "sudo") == 0)
     return e2b__sudo_main(argc, argv);
   close_inherited();
   if (argc >= 3 && strcmp(argv[1], "launch") == 0) return e2b__spawner_launch(argv + 2);
-  if (argc == 3 && strcmp(argv[1], "serve") == 0)
-    return e2b__spawner_serve((e2b__spawner_identity_t)argv[2][0]);
+  if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
+  if (argc == 3 && strcmp(argv[1], "probe") == 0) return probe(argv[2]);
   fprintf(stderr, "e2b-host-spawner: started by e2b-host only\n");
   return 2;
 }

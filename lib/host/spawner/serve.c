@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/spawner/spawner.h"
@@ -50,9 +52,17 @@ static int send_packet(const void *data, size_t len, const int *fds, int fd_coun
   return sent == (ssize_t)len ? 0 : -1;
 }
 
-static int say_hello(void) {
+static int say_hello(e2b__spawner_identity_t identity) {
   uint32_t type = E2B__SPAWNER_HELLO;
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = -1;
+  if (identity == E2B__IDENTITY_MAPPED || identity == E2B__IDENTITY_NESTED) {
+    if (e2b__inner_make(identity, &root) != 0) {
+      perror("cannot make nested namespaces");
+      return -1;
+    }
+  } else {
+    root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  }
   if (root < 0) return -1;
   int rc = send_packet(&type, sizeof type, &root, 1);
   close(root);
@@ -231,7 +241,35 @@ static void kill_children(void) {
   }
 }
 
-int e2b__spawner_serve(e2b__spawner_identity_t identity) {
+static void set_limits(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
+  /* Two are the spawner and bubblewrap. */
+  struct rlimit processes = {limits->processes + 2, limits->processes + 2};
+  rlim_t bytes = (rlim_t)limits->disk_mb << 20;
+  struct rlimit file = {bytes, bytes};
+  if (identity == E2B__IDENTITY_CALLER) return;
+  if (limits->processes > 0) setrlimit(RLIMIT_NPROC, &processes);
+  if (limits->disk_mb > 0) setrlimit(RLIMIT_FSIZE, &file);
+}
+
+/* Looks at the memory when it is time; until when to wait, as poll() wants it. */
+static int watch_memory(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
+  static long long due;
+  struct timespec now;
+  int killed;
+  if (identity == E2B__IDENTITY_CALLER || limits->memory_mb == 0) return -1;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long long ms = (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  if (ms < due) return (int)(due - ms);
+  int wait = e2b__memory_watch(limits->memory_mb, &killed);
+  if (wait >= 0) due = ms + wait;
+  if (killed > 0) {
+    e2b__spawner_exited_t report = {E2B__SPAWNER_STARVED, killed, 0};
+    send_packet(&report, sizeof report, NULL, 0);
+  }
+  return wait;
+}
+
+int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
   sigset_t mask;
   struct pollfd fds[3 + E2B__SUDO_MAX];
   nfds_t count;
@@ -249,10 +287,11 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity) {
   sigprocmask(SIG_SETMASK, &mask, NULL);
   sigemptyset(&mask);
   sigaddset(&mask, SIGCHLD);
+  set_limits(identity, limits);
   fds[1].fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   fds[0].fd = E2B__SPAWNER_SOCKET_FD;
   fds[0].events = fds[1].events = POLLIN;
-  if (fds[1].fd < 0 || say_hello() != 0) return 1;
+  if (fds[1].fd < 0 || say_hello(identity) != 0) return 1;
   if (identity != E2B__IDENTITY_CALLER) e2b__sudo_listen();
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int i = 0; null >= 0 && i < 3; i++)
@@ -260,7 +299,7 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity) {
   for (;;) {
     struct signalfd_siginfo info;
     count = e2b__sudo_poll(fds, 2);
-    if (poll(fds, count, -1) < 0) {
+    if (poll(fds, count, watch_memory(identity, limits)) < 0) {
       if (errno == EINTR) continue;
       break;
     }

@@ -13,15 +13,32 @@
 
 /* How `user` (uid 1000) comes to be. */
 typedef enum e2b__spawner_identity {
-  E2B__IDENTITY_MAPPED = 'm', /* this namespace has many users: setuid */
-  E2B__IDENTITY_NESTED = 'n', /* it has root alone: `user` is a nested namespace */
-  E2B__IDENTITY_CALLER = 'c'  /* no isolation: everything runs as whoever runs the host */
+  E2B__IDENTITY_MAPPED = 'm',  /* this namespace has many users: setuid */
+  E2B__IDENTITY_NESTED = 'n',  /* it has root alone: `user` is a nested namespace */
+  E2B__IDENTITY_MACHINE = 'r', /* as MAPPED, but the users are the machine's */
+  E2B__IDENTITY_CALLER = 'c'   /* no isolation: everything runs as whoever runs the host */
 } e2b__spawner_identity_t;
+
+/* Of the whole sandbox, but for the open files; 0: none. */
+typedef struct e2b__spawner_limits {
+  unsigned long processes;
+  unsigned long memory_mb;
+  unsigned long disk_mb;
+} e2b__spawner_limits_t;
 
 /* Takes what it needs of the machine and becomes bubblewrap. Returns only on failure. */
 int e2b__spawner_launch(char **argv);
 /* Serves the host until its end of the socket is closed; then everything in the sandbox ends. */
-int e2b__spawner_serve(e2b__spawner_identity_t identity);
+int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits);
+
+/* Makes the namespaces that programs of the sandbox run in; *root is their root directory. The
+ * spawner's own network is theirs from then on. */
+int e2b__inner_make(e2b__spawner_identity_t identity, int *root);
+/* Kills the largest program when all together are past the limit; *killed is its pid, or 0. When to
+ * look again: milliseconds, or -1 when nothing runs. */
+int e2b__memory_watch(unsigned long limit_mb, int *killed);
+/* Moves the calling process there, if there are any; it is root there. */
+int e2b__inner_enter(void);
 
 typedef struct e2b__spawner_child {
   const char *cwd;

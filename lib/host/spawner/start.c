@@ -96,6 +96,7 @@ static int become_user(const e2b__spawner_child_t *child, e2b__spawner_identity_
   if (!(child->flags & E2B__SPAWNER_AS_USER)) return 0;
   switch (identity) {
   case E2B__IDENTITY_MAPPED:
+  case E2B__IDENTITY_MACHINE:
     if (setgroups(0, NULL) != 0 || setresgid(USER_ID, USER_ID, USER_ID) != 0) return -1;
     return setresuid(USER_ID, USER_ID, USER_ID);
   case E2B__IDENTITY_NESTED:
@@ -121,7 +122,6 @@ static void set_limits(e2b__spawner_identity_t identity) {
   if (identity == E2B__IDENTITY_CALLER) return;
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 65536);
-  limit(RLIMIT_NPROC, 8192);
 }
 
 __attribute__((noreturn)) static void fail(int report_fd, int stage) {
@@ -156,6 +156,7 @@ __attribute__((noreturn)) static void run(const e2b__spawner_child_t *child, end
   for (int i = 0; i < 3; i++)
     if (dup2(ends->child[i], i) < 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   set_limits(identity);
+  if (e2b__inner_enter() != 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   if (become_user(child, identity) != 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   if (chdir(child->cwd) != 0) fail(report_fd, E2B__SPAWNER_STAGE_CWD);
   environ = child->env;

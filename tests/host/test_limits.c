@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include <uv.h>
+
+#include "e2b/e2b.h"
+#include "support/server.h"
+
+/* What one sandbox may take of the machine. A host of its own, with small limits; all that goes
+ * wrong in one sandbox leaves the next alone. */
+
+enum { PROCESSES = 60, MEMORY_MB = 256, DISK_MB = 8 };
+
+static e2b_host_t *host;
+static e2b_client_t *client;
+static e2b_sandbox_t *sandbox;
+static uv_loop_t loop;
+static char why[512];
+
+static e2b_future_t *ok(e2b_future_t *future) {
+  if (e2b_future_await(future, 60000) != 0) {
+    const e2b_error_t *error = e2b_future_error(future);
+    fail_msg("%s %s", error != NULL ? error->message : "?", error != NULL ? error->detail : "");
+  }
+  return future;
+}
+
+/* The exit code of a shell line, -1 when a signal ended it; 1000 when it could not be started. */
+static int run(const char *user, const char *line) {
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.user = user;
+  e2b_future_t *future = e2b_run_shell(sandbox, line, &options);
+  int code = 1000;
+  if (e2b_future_await(future, 60000) == 0) code = e2b_future_execution(future)->exit_code;
+  e2b_future_release(future);
+  return code;
+}
+
+static void processes(void **state) {
+  (void)state;
+  /* A bomb that goes off and burns out: each generation sleeps, nothing can be started. */
+  for (int i = 0; i < 2; i++) {
+    const char *user = i == 0 ? "user" : "root";
+    assert_int_equal(run(user, "python3 - <<'E'\n"
+                               "import os, time\n"
+                               "count = 0\n"
+                               "for i in range(500):\n"
+                               "    try: pid = os.fork()\n"
+                               "    except OSError: break\n"
+                               "    if pid == 0: time.sleep(1); os._exit(0)\n"
+                               "    count += 1\n"
+                               "raise SystemExit(0 if 20 < count < 62 else 1)\n"
+                               "E"),
+                     0);
+    /* They have gone, and there is room again. */
+    int code = 1000;
+    for (int tries = 0; tries < 100 && code != 0; tries++)
+      code = run(user, "sleep 0.1; exit 0");
+    assert_int_equal(code, 0);
+  }
+}
+
+static void memory(void **state) {
+  (void)state;
+  static const char hog[] = "exec python3 -c 'import time\n"
+                            "kept = []\n"
+                            "for i in range(80):\n"
+                            "    kept.append(bytearray(b\"x\") * (8 << 20)); time.sleep(0.02)'";
+  assert_int_equal(run("user", hog), -1);
+  assert_int_equal(run("root", hog), -1);
+  assert_int_equal(run("user", "exec python3 -c 'x = bytearray(b\"x\") * (64 << 20)'"), 0);
+}
+
+static void files(void **state) {
+  (void)state;
+  assert_int_not_equal(run("user", "head -c 20000000 /dev/zero > /tmp/large"), 0);
+  assert_int_equal(run("user", "test $(stat -c %s /tmp/large) -le 8388608"), 0);
+  assert_int_not_equal(run("root", "ulimit -f unlimited && head -c 9000000 /dev/zero > /tmp/l"), 0);
+  assert_int_equal(run("user", "head -c 1000000 /dev/zero > /tmp/small"), 0);
+}
+
+static void told(void **state) {
+  (void)state;
+  e2b_future_t *future = ok(e2b_sandbox_get_info(sandbox));
+  const e2b_sandbox_info_t *info = e2b_future_sandbox_info(future);
+  assert_int_equal(info->memory_mb, MEMORY_MB);
+  e2b_future_release(future);
+}
+
+/* ---- the stage ---- */
+
+static int open_all(void **state) {
+  e2b_host_options options;
+  e2b_client_options client_options;
+  (void)state;
+  if (uv_loop_init(&loop) != 0) return -1;
+  E2B_INIT(&options);
+  options.listen = "127.0.0.1:0";
+  options.processes = PROCESSES;
+  options.memory_mb = MEMORY_MB;
+  options.disk_mb = DISK_MB;
+  if (e2b_host_start(&loop, &options, &host, why, sizeof why) != 0) {
+    print_message("skipped: %s\n", why);
+    return 0;
+  }
+  E2B_INIT(&client_options);
+  client_options.api_url = client_options.sandbox_url = e2b_host_url(host);
+  client_options.api_key = e2b_host_api_key(host);
+  client = e2b_client_new(&loop, &client_options);
+  e2b_future_t *future = e2b_sandbox_create(client, NULL);
+  if (e2b_future_await(future, 60000) != 0) return -1;
+  sandbox = e2b_future_sandbox(future);
+  e2b_future_release(future);
+  return 0;
+}
+
+static int need_host(void **state) {
+  (void)state;
+  if (host == NULL) skip();
+  return 0;
+}
+
+static void on_closed(void *flag) {
+  *(bool *)flag = true;
+}
+
+static int close_all(void **state) {
+  bool client_closed = host == NULL, host_closed = host == NULL;
+  (void)state;
+  if (host != NULL) {
+    e2b_sandbox_release(sandbox);
+    e2b_client_close(client, on_closed, &client_closed);
+    e2b_host_close(host, on_closed, &host_closed);
+  }
+  while (!client_closed || !host_closed)
+    uv_run(&loop, UV_RUN_ONCE);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return uv_loop_close(&loop);
+}
+
+#define LIMIT_TEST(function) cmocka_unit_test_setup(function, need_host)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      LIMIT_TEST(processes),
+      LIMIT_TEST(memory),
+      LIMIT_TEST(files),
+      LIMIT_TEST(told),
+  };
+  return cmocka_run_group_tests_name("limits", tests, open_all, close_all);
+}
