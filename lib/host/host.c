@@ -157,6 +157,7 @@ static int start(e2b_host_t *host, const e2b_host_options *o, char *why, size_t 
   int rc = take_options(host, o, why, why_size);
   if (rc == 0) rc = e2b__host_isolation_load_spawner(host);
   if (rc == 0) rc = e2b__host_isolation_probe(host, why, why_size);
+  if (rc == 0) rc = e2b__host_python_check(host, why, why_size);
   if (rc == 0) rc = e2b__host_state_open(host, o->state_dir, why, why_size);
   if (rc == 0 && host->isolation != E2B__ISOLATION_NONE)
     rc = e2b__host_etc_build(host, why, why_size);

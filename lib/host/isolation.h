@@ -23,6 +23,9 @@ int e2b__host_isolation_load_spawner(e2b_host_t *host);
 /* Builds the /etc that all sandboxes share. */
 int e2b__host_etc_build(e2b_host_t *host, char *why, size_t why_size);
 
+/* Whether sandboxes can run what python_dir has; if not, E2B_EINVAL and `why`. */
+int e2b__host_python_check(const e2b_host_t *host, char *why, size_t why_size);
+
 /* Builds the directory of programs that all sandboxes share. */
 int e2b__host_isolation_make_bin(e2b_host_t *host);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <uv.h>
 
@@ -89,6 +92,37 @@ static void told(void **state) {
   e2b_future_release(future);
 }
 
+/* An environment that no sandbox could run is refused at the start, with the reason. */
+static void python(void **state) {
+  (void)state;
+  char dir[] = "/tmp/e2b-python-XXXXXX", bin[64], link[64], text[512];
+  e2b_host_options options;
+  e2b_host_t *none = NULL;
+  assert_non_null(mkdtemp(dir));
+  E2B_INIT(&options);
+  options.listen = "127.0.0.1:0";
+  options.python_dir = dir;
+  assert_int_equal(e2b_host_start(&loop, &options, &none, text, sizeof text), E2B_EINVAL);
+  assert_non_null(strstr(text, "is no Python environment"));
+  snprintf(bin, sizeof bin, "%s/bin", dir);
+  snprintf(link, sizeof link, "%s/bin/python3", dir);
+  assert_int_equal(mkdir(bin, 0755), 0);
+  /* Somewhere that is neither below it nor below /usr: this very program. */
+  assert_int_equal(symlink("/proc/self/exe", link), 0);
+  assert_int_equal(e2b_host_start(&loop, &options, &none, text, sizeof text), E2B_EINVAL);
+  assert_non_null(strstr(text, "which no sandbox sees"));
+  unlink(link);
+  if (geteuid() == 0) {
+    assert_int_equal(symlink("/usr/bin/env", link), 0);
+    assert_int_equal(e2b_host_start(&loop, &options, &none, text, sizeof text), E2B_EINVAL);
+    assert_non_null(strstr(text, "is closed to others"));
+    unlink(link);
+  }
+  assert_null(none);
+  rmdir(bin);
+  rmdir(dir);
+}
+
 /* ---- the stage ---- */
 
 static int open_all(void **state) {
@@ -144,10 +178,8 @@ static int close_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      LIMIT_TEST(processes),
-      LIMIT_TEST(memory),
-      LIMIT_TEST(files),
-      LIMIT_TEST(told),
+      LIMIT_TEST(processes), LIMIT_TEST(memory), LIMIT_TEST(files),
+      LIMIT_TEST(told),      LIMIT_TEST(python),
   };
   return cmocka_run_group_tests_name("limits", tests, open_all, close_all);
 }
