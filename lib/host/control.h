@@ -23,6 +23,9 @@ e2b__host_operation_t e2b__host_pause, e2b__host_resume, e2b__host_connect;
 /* control_observe.c */
 e2b__host_operation_t e2b__host_metrics_of_one, e2b__host_metrics_of_many, e2b__host_logs_v1,
     e2b__host_logs_v2, e2b__host_set_network;
+/* control_snapshots.c */
+e2b__host_operation_t e2b__host_snapshot_make, e2b__host_snapshots_list, e2b__host_snapshot_delete,
+    e2b__host_snapshot_tags;
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
 /* control_views.c: how sandboxes and templates are shown */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "host/control.h"
+#include "host/snapshot.h"
 #include "host/waiter.h"
 
 /* POST /sandboxes and /v2/sandboxes. */
@@ -115,10 +116,18 @@ static bool check_template(e2b__host_request_t *request, const cJSON *body,
                            e2b__host_sandbox_spec_t *spec) {
   const char *name = e2b__json_string(body, "templateID", "");
   char base[200];
+  e2b__host_build_t *build;
   spec->template = e2b__host_template_find(name);
   if (spec->template != NULL) return true;
+  e2b__host_snapshot_t *snapshot = e2b__host_snapshot_find(request->host, name, &build);
+  if (build != NULL) {
+    spec->template = snapshot->template;
+    spec->snapshot_id = snapshot->id;
+    spec->snapshot_dir = build->dir;
+    return true;
+  }
   snprintf(base, sizeof base, "%.*s", (int)strcspn(name, ":"), name);
-  if (e2b__host_template_find(base) != NULL)
+  if (snapshot != NULL || e2b__host_template_find(base) != NULL)
     e2b__host_answer_error(request, 404, "tag '%.100s' does not exist for template '%.100s'",
                            name + strlen(base) + 1, base);
   else

@@ -140,7 +140,9 @@ static bool passes(const filter_t *filter, const e2b__host_sandbox_t *sandbox) {
     break;
   default: return false;
   }
-  if (filter->template != NULL && sandbox->template != filter->template) return false;
+  if (filter->template != NULL &&
+      (sandbox->template != filter->template || sandbox->snapshot_id != NULL))
+    return false;
   if (filter->has_after && sandbox->started_ms < filter->after_ms) return false;
   for (size_t i = 0; i < filter->count; i++)
     if (strcmp(e2b__json_string(sandbox->metadata, filter->names[i], ""), filter->values[i]) != 0 ||

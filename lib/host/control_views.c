@@ -70,8 +70,10 @@ static void put_machine(e2b__json_writer_t *w, const e2b_host_t *host) {
 }
 
 static void put_names(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {
-  put(w, "templateID", sandbox->template->name);
-  put(w, "alias", sandbox->template->name);
+  const char *made_from =
+      sandbox->snapshot_id != NULL ? sandbox->snapshot_id : sandbox->template->name;
+  put(w, "templateID", made_from);
+  put(w, "alias", made_from);
   put(w, "sandboxID", sandbox->id);
   put(w, "clientID", CLIENT_ID);
   put(w, "envdVersion", E2B__HOST_ENVD_VERSION);

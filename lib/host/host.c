@@ -11,6 +11,7 @@
 #include "host/isolation.h"
 #include "host/sandbox.h"
 #include "host/server.h"
+#include "host/snapshot.h"
 #include "host/state.h"
 #include "host/tls.h"
 
@@ -62,6 +63,7 @@ static void host_free(e2b_host_t *host) {
   e2b__host_tls_free(host->tls);
   e2b__free(host->url);
   e2b__free(host->listen);
+  e2b__host_snapshots_free(host);
   e2b__free(host->api_key);
   e2b__free(host->state_dir);
   e2b__free(host->etc_dir);
@@ -185,6 +187,7 @@ int e2b_host_start(uv_loop_t *loop, const e2b_host_options *options, e2b_host_t 
   host->loop = loop;
   host->spawner_fd = host->state_lock = -1;
   e2b__list_init(&host->sandboxes);
+  e2b__list_init(&host->snapshots);
   ignore_sigpipe();
   int rc = start(host, &o, why, why_size);
   if (rc != 0) {

@@ -44,6 +44,8 @@ static void sandbox_free(e2b__host_sandbox_t *sandbox) {
   cJSON_Delete(sandbox->network);
   e2b__host_metrics_free(sandbox);
   e2b__free(sandbox->create_key);
+  e2b__free(sandbox->snapshot_id);
+  e2b__free(sandbox->fill_from);
   e2b__free(sandbox->dir);
   e2b__free(sandbox->home);
   e2b__free(sandbox);
@@ -114,6 +116,7 @@ void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);
   if (!started) tell_ready(sandbox, false);
+  if (sandbox->filling) return; /* until the worker is done */
   if (sandbox->link == NULL) {
     e2b__host_sandbox_ended(sandbox);
     return;
@@ -213,11 +216,59 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   return sandbox;
 }
 
+static int launch(e2b__host_sandbox_t *sandbox) {
+  e2b_host_t *host = sandbox->host;
+  e2b__arena_t arena = {0};
+  char **argv = e2b__host_isolation_command(sandbox, &arena);
+  int rc = argv != NULL ? e2b__host_link_open(sandbox, argv) : E2B_ENOMEM;
+  e2b__arena_free(&arena);
+  if (rc != 0 && sandbox->complaint[0] != '\0')
+    E2B__HOST_LOG(host, ERROR, "sandbox %s: %s", sandbox->id, sandbox->complaint);
+  if (rc == 0)
+    e2b__host_alarm_set(&host->alarms, &sandbox->hurry, START_LIMIT_MS, on_start_overdue);
+  return rc;
+}
+
+/* ---- from a snapshot ---- */
+
+static void do_fill(uv_work_t *work) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(work, e2b__host_sandbox_t, fill);
+  bool isolated = sandbox->host->isolation != E2B__ISOLATION_NONE;
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s", sandbox->dir, isolated ? "root" : "home");
+  e2b__host_tree_remove(AT_FDCWD, path);
+  sandbox->fill_rc = e2b__host_tree_copy(sandbox->fill_from, path);
+}
+
+static void on_filled(uv_work_t *work, int status) {
+  e2b__host_sandbox_t *sandbox = E2B__CONTAINER(work, e2b__host_sandbox_t, fill);
+  e2b_host_t *host = sandbox->host;
+  sandbox->filling = false;
+  if (status == 0 && sandbox->fill_rc != 0)
+    snprintf(sandbox->complaint, sizeof sandbox->complaint, "its snapshot could not be copied: %s",
+             strerror(-sandbox->fill_rc));
+  if (sandbox->state == E2B__SANDBOX_ENDING)
+    e2b__host_sandbox_ended(sandbox);
+  else if (status != 0 || sandbox->fill_rc != 0 || launch(sandbox) != 0)
+    e2b__host_sandbox_kill(sandbox, "could not be started");
+  e2b__host_handle_closed(host);
+}
+
+static int fill(e2b__host_sandbox_t *sandbox, const e2b__host_sandbox_spec_t *spec) {
+  sandbox->snapshot_id = e2b__strdup(spec->snapshot_id);
+  sandbox->fill_from = e2b__strdup(spec->snapshot_dir);
+  if (sandbox->snapshot_id == NULL || sandbox->fill_from == NULL) return E2B_ENOMEM;
+  if (uv_queue_work(sandbox->host->loop, &sandbox->fill, do_fill, on_filled) != 0)
+    return E2B_ESYSTEM;
+  e2b__host_handle_opened(sandbox->host);
+  sandbox->filling = true;
+  return 0;
+}
+
 e2b__host_sandbox_t *
 e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
                          void (*ready)(e2b__host_sandbox_t *sandbox, bool ok, void *data),
                          void *data) {
-  e2b__arena_t arena = {0};
   e2b__host_sandbox_t *sandbox = sandbox_new(host, spec);
   if (sandbox == NULL) return NULL;
   int rc = e2b__host_isolation_make_root(sandbox);
@@ -225,12 +276,8 @@ e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
     E2B__HOST_LOG(host, ERROR, "sandbox %s: cannot make its directory: %s", sandbox->id,
                   strerror(errno));
   if (rc == 0 && e2b__host_boot_id_write(sandbox) != 0) rc = E2B_ESYSTEM;
-  char **argv = rc == 0 ? e2b__host_isolation_command(sandbox, &arena) : NULL;
-  rc = argv != NULL ? e2b__host_link_open(sandbox, argv) : E2B_ENOMEM;
-  e2b__arena_free(&arena);
+  if (rc == 0) rc = spec->snapshot_dir != NULL ? fill(sandbox, spec) : launch(sandbox);
   if (rc != 0) {
-    if (sandbox->complaint[0] != '\0')
-      E2B__HOST_LOG(host, ERROR, "sandbox %s: %s", sandbox->id, sandbox->complaint);
     e2b__host_sandbox_kill(sandbox, "could not be started");
     return NULL;
   }
@@ -239,7 +286,6 @@ e2b__host_sandbox_create(e2b_host_t *host, const e2b__host_sandbox_spec_t *spec,
   sandbox->network = spec->network;
   sandbox->ready = ready;
   sandbox->ready_data = data;
-  e2b__host_alarm_set(&host->alarms, &sandbox->hurry, START_LIMIT_MS, on_start_overdue);
   return sandbox;
 }
 

@@ -59,7 +59,12 @@ typedef struct e2b__host_sandbox {
   char *home;                   /* of `user`, as the sandbox sees it */
   int root_fd;                  /* its root directory, through its own mounts; -1 before hello */
   struct e2b__host_link *link;
-  char complaint[512];               /* what starting it said on standard error */
+  char complaint[512]; /* what starting it said on standard error */
+  char *snapshot_id;   /* it was made from, without the tag; NULL */
+  char *fill_from;     /* the copy its files come from; NULL */
+  int fill_rc;
+  bool filling;                      /* a worker is at it */
+  unsigned copies;                   /* of it that are being made; it is stopped for so long */
   struct e2b__host_metrics *metrics; /* NULL before it runs */
   e2b__list_t requests;              /* that are for it */
   size_t proxied;                    /* of them that go to its programs */
@@ -71,6 +76,7 @@ typedef struct e2b__host_sandbox {
   void (*ready)(struct e2b__host_sandbox *sandbox, bool ok, void *data); /* once, then NULL */
   void *ready_data;
   uv_work_t removal;
+  uv_work_t fill;
 } e2b__host_sandbox_t;
 
 typedef struct e2b__host_sandbox_spec {
@@ -86,7 +92,9 @@ typedef struct e2b__host_sandbox_spec {
   bool auto_pause;
   bool pause_memory;
   bool auto_resume;
-  const char *create_key; /* copied; NULL: none */
+  const char *create_key;  /* copied; NULL: none */
+  const char *snapshot_id; /* copied, as is the directory; NULL: made of the template alone */
+  const char *snapshot_dir;
 } e2b__host_sandbox_spec_t;
 
 /* Starts one. `ready` is called from the loop, later, exactly once (also when the sandbox is killed

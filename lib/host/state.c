@@ -14,7 +14,7 @@
 
 #define OWN_PREFIX "e2b-host-"
 
-static const char *const own_parts[] = {"sandboxes", "etc", "bin"};
+static const char *const own_parts[] = {"sandboxes", "snapshots", "etc", "bin"};
 
 /* A descriptor when nobody else holds the lock. */
 static int take_lock(int dir) {

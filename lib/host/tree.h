@@ -7,4 +7,9 @@
  * allocator nor loop: a worker thread may call it. */
 int e2b__host_tree_remove(int parent_fd, const char *name);
 
+/* Copies a tree with owners, modes, times and user.* attributes to a name that is free. Links are
+ * copied, not followed; what is no file, directory or link is left out. 0 or the first -errno, and
+ * then a part of it is there. For a worker thread. */
+int e2b__host_tree_copy(const char *from, const char *to);
+
 #endif

@@ -10,8 +10,7 @@ typedef struct waiter {
   e2b__host_wait_kind_t kind;
 } waiter_t;
 
-void e2b__host_wait(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox,
-                    e2b__host_wait_kind_t kind) {
+static void wait_in(e2b__host_request_t *request, e2b__list_t *list, e2b__host_wait_kind_t kind) {
   waiter_t *waiter = e2b__arena_alloc(&request->arena, sizeof *waiter);
   if (waiter == NULL) {
     e2b__host_answer(request, 500, NULL);
@@ -20,7 +19,24 @@ void e2b__host_wait(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox,
   waiter->request = request;
   waiter->kind = kind;
   request->state = waiter;
-  e2b__list_append(&sandbox->waiters, &waiter->node);
+  e2b__list_append(list, &waiter->node);
+}
+
+void e2b__host_wait(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox,
+                    e2b__host_wait_kind_t kind) {
+  wait_in(request, &sandbox->waiters, kind);
+}
+
+void e2b__host_wait_in(e2b__host_request_t *request, e2b__list_t *list) {
+  wait_in(request, list, E2B__WAIT_OTHER);
+}
+
+e2b__host_request_t *e2b__host_waiter_take(e2b__list_t *list) {
+  e2b__list_t *node = e2b__list_take(list);
+  if (node == NULL) return NULL;
+  e2b__host_request_t *request = E2B__CONTAINER(node, waiter_t, node)->request;
+  request->state = NULL;
+  return request;
 }
 
 void e2b__host_waiter_gone(e2b__host_request_t *request) {

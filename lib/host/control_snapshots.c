@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "host/control.h"
+#include "host/link.h"
+#include "host/snapshot.h"
+#include "host/tree.h"
+#include "host/waiter.h"
+
+/* Snapshots are made, listed, looked at and removed. */
+
+enum { MAX_NAME = 128, MAX_LISTED = 100 };
+
+typedef struct copy {
+  uv_work_t work;
+  e2b_host_t *host;
+  e2b__list_t waiters;
+  char sandbox_id[24];
+  char name[MAX_NAME + 1]; /* "": none */
+  char tag[MAX_NAME + 1];
+  char *from;
+  char *to;
+  int rc;
+} copy_t;
+
+/* ---- shown ---- */
+
+static void put(e2b__json_writer_t *w, const char *name, const char *value) {
+  e2b__json_put_string(w, name, value, strlen(value));
+}
+
+static void put_snapshot(e2b__json_writer_t *w, const e2b__host_snapshot_t *snapshot,
+                         const e2b__host_build_t *build) {
+  char id[2 * MAX_NAME + 40];
+  snprintf(id, sizeof id, "%s:%s", snapshot->id, build->tag);
+  e2b__json_open(w, NULL, '{');
+  put(w, "snapshotID", id);
+  e2b__json_open(w, "names", '[');
+  if (snapshot->named) put(w, NULL, snapshot->id);
+  e2b__json_close(w, ']');
+  e2b__json_close(w, '}');
+}
+
+/* ---- made ---- */
+
+static void do_copy(uv_work_t *work) {
+  copy_t *copy = E2B__CONTAINER(work, copy_t, work);
+  copy->rc = e2b__host_tree_copy(copy->from, copy->to);
+  if (copy->rc != 0) e2b__host_tree_remove(AT_FDCWD, copy->to);
+}
+
+static void answer_copy(e2b__host_request_t *request, const copy_t *copy,
+                        e2b__host_snapshot_t *snapshot) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
+  e2b__json_writer_t w;
+  if (snapshot == NULL) {
+    e2b__host_answer_error(request, 500, "Failed to create snapshot: %s",
+                           copy->rc != 0 ? strerror(-copy->rc) : "the sandbox ended meanwhile");
+    return;
+  }
+  e2b__json_begin(&w, &out);
+  put_snapshot(&w, snapshot, E2B__CONTAINER(snapshot->builds.next, e2b__host_build_t, node));
+  e2b__host_answer_json(request, 201, &w);
+}
+
+static void copy_free(copy_t *copy) {
+  e2b__free(copy->from);
+  e2b__free(copy->to);
+  e2b__free(copy);
+}
+
+static void on_copied(uv_work_t *work, int status) {
+  copy_t *copy = E2B__CONTAINER(work, copy_t, work);
+  e2b_host_t *host = copy->host;
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(host, copy->sandbox_id);
+  e2b__host_snapshot_t *snapshot = NULL;
+  e2b__host_request_t *request;
+  if (sandbox != NULL && --sandbox->copies == 0 && sandbox->state == E2B__SANDBOX_RUNNING)
+    e2b__host_link_signal(sandbox->link, E2B__SPAWNER_EVERYBODY, SIGCONT);
+  if (sandbox != NULL && status == 0 && copy->rc == 0) {
+    snapshot = e2b__host_snapshot_add(sandbox, copy->name[0] != '\0' ? copy->name : NULL, copy->tag,
+                                      copy->to);
+    copy->to = NULL;
+  }
+  if (copy->rc == 0 && copy->to != NULL) {
+    e2b__host_snapshot_discard(host, copy->to);
+    copy->to = NULL;
+  }
+  while ((request = e2b__host_waiter_take(&copy->waiters)) != NULL)
+    answer_copy(request, copy, snapshot);
+  copy_free(copy);
+  e2b__host_handle_closed(host);
+}
+
+static bool is_name(const char *text, size_t len) {
+  static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+  return len > 0 && len <= MAX_NAME && strspn(text, allowed) >= len;
+}
+
+/* "name", "name:tag", with or without its space. False: answered. */
+static bool take_name(e2b__host_request_t *request, const cJSON *body, copy_t *copy) {
+  const char *text = e2b__json_string(body, "name", NULL);
+  strcpy(copy->tag, "default");
+  if (text == NULL) return true;
+  const char *slash = strchr(text, '/'), *bare = slash != NULL ? slash + 1 : text;
+  size_t len = strcspn(bare, ":");
+  const char *tag = bare[len] == ':' ? bare + len + 1 : "default";
+  if (!is_name(bare, len) || !is_name(tag, strlen(tag))) {
+    e2b__host_answer_error(request, 400, "Invalid name: '%.100s'", text);
+    return false;
+  }
+  snprintf(copy->name, sizeof copy->name, "%.*s", (int)len, bare);
+  snprintf(copy->tag, sizeof copy->tag, "%s", tag);
+  return true;
+}
+
+/* Stopped while it is copied, so that the files fit together. */
+static bool begin(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox, copy_t *copy) {
+  e2b_host_t *host = request->host;
+  char id[24];
+  if (e2b__host_random_id(id, 20) != 0) return false;
+  bool isolated = host->isolation != E2B__ISOLATION_NONE;
+  char *parent = e2b__format("%s/snapshots", host->state_dir);
+  copy->host = host;
+  copy->from = e2b__format("%s/%s", sandbox->dir, isolated ? "root" : "home");
+  copy->to = e2b__format("%s/snapshots/%s", host->state_dir, id);
+  if (parent != NULL) mkdir(parent, 0700);
+  e2b__free(parent);
+  if (copy->from == NULL || copy->to == NULL) return false;
+  memcpy(copy->sandbox_id, sandbox->id, sizeof copy->sandbox_id);
+  if (uv_queue_work(host->loop, &copy->work, do_copy, on_copied) != 0) return false;
+  e2b__host_handle_opened(host);
+  sandbox->copies++;
+  e2b__host_link_signal(sandbox->link, E2B__SPAWNER_EVERYBODY, SIGSTOP);
+  e2b__host_wait_in(request, &copy->waiters);
+  return true;
+}
+
+void e2b__host_snapshot_make(e2b__host_request_t *request, const char *id, const cJSON *body) {
+  e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
+  if (sandbox == NULL) return;
+  if (sandbox->state != E2B__SANDBOX_RUNNING) {
+    e2b__host_answer_error(request, 409, "Sandbox '%s' is paused or changing; resume it first",
+                           sandbox->id);
+    return;
+  }
+  copy_t *copy = e2b__calloc(1, sizeof *copy);
+  if (copy == NULL) {
+    e2b__host_answer(request, 500, NULL);
+    return;
+  }
+  e2b__list_init(&copy->waiters);
+  if (!take_name(request, body, copy)) {
+    copy_free(copy);
+  } else if (!begin(request, sandbox, copy)) {
+    copy_free(copy);
+    e2b__host_answer_error(request, 500, "Failed to create snapshot");
+  }
+}
+
+/* ---- listed ---- */
+
+void e2b__host_snapshots_list(e2b__host_request_t *request, const char *id, const cJSON *body) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
+  e2b__json_writer_t w;
+  const char *name = e2b__host_query(request, "name");
+  const char *of = e2b__host_query(request, "sandboxID");
+  e2b__list_t *all = &request->host->snapshots;
+  e2b__host_build_t *build = NULL;
+  (void)id;
+  (void)body;
+  const e2b__host_snapshot_t *only =
+      name != NULL && *name != '\0' ? e2b__host_snapshot_find(request->host, name, &build) : NULL;
+  e2b__json_begin(&w, &out);
+  e2b__json_open(&w, NULL, '[');
+  for (e2b__list_t *node = all->next; node != all; node = node->next) {
+    const e2b__host_snapshot_t *snapshot = E2B__CONTAINER(node, e2b__host_snapshot_t, node);
+    if (name != NULL && *name != '\0' && (snapshot != only || build == NULL)) continue;
+    if (of != NULL && *of != '\0' && strcmp(of, snapshot->sandbox_id) != 0) continue;
+    put_snapshot(&w, snapshot,
+                 build != NULL ? build
+                               : E2B__CONTAINER(snapshot->builds.next, e2b__host_build_t, node));
+  }
+  e2b__json_close(&w, ']');
+  e2b__host_answer_json(request, 200, &w);
+}
+
+static e2b__host_snapshot_t *need(e2b__host_request_t *request, const char *id) {
+  e2b__host_build_t *build;
+  e2b__host_snapshot_t *snapshot = e2b__host_snapshot_find(request->host, id, &build);
+  if (snapshot != NULL && build != NULL) return snapshot;
+  if (e2b__host_template_find(id) != NULL)
+    e2b__host_answer_error(request, 501, "this host does not support %s %s yet", request->method,
+                           request->path);
+  else
+    e2b__host_answer_error(request, 404, "template '%.100s' not found", id);
+  return NULL;
+}
+
+void e2b__host_snapshot_delete(e2b__host_request_t *request, const char *id, const cJSON *body) {
+  e2b__host_snapshot_t *snapshot = need(request, id);
+  (void)body;
+  if (snapshot == NULL) return;
+  e2b__host_snapshot_remove(request->host, snapshot);
+  e2b__host_answer_bytes(request, 204, NULL, "", 0);
+}
+
+void e2b__host_snapshot_tags(e2b__host_request_t *request, const char *id, const cJSON *body) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
+  e2b__json_writer_t w;
+  char time[32];
+  e2b__host_snapshot_t *snapshot = need(request, id);
+  (void)body;
+  if (snapshot == NULL) return;
+  e2b__json_begin(&w, &out);
+  e2b__json_open(&w, NULL, '[');
+  for (e2b__list_t *node = snapshot->builds.next; node != &snapshot->builds; node = node->next) {
+    const e2b__host_build_t *build = E2B__CONTAINER(node, e2b__host_build_t, node);
+    e2b__rfc3339_from_ms(build->created_ms, time);
+    e2b__json_open(&w, NULL, '{');
+    put(&w, "tag", build->tag);
+    put(&w, "buildID", build->id);
+    put(&w, "createdAt", time);
+    e2b__json_close(&w, '}');
+  }
+  e2b__json_close(&w, ']');
+  e2b__host_answer_json(request, 200, &w);
+}

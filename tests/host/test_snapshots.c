@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/json.h"
+
+/* Snapshots: made, named, tagged, listed, started from, removed. */
+
+static wire_exchange_t *ask(const char *method, const char *path, const char *body) {
+  char id[64], whole[300];
+  memcpy(id, wire.sandbox, sizeof id);
+  wire.sandbox[0] = '\0';
+  snprintf(whole, sizeof whole, path, id);
+  wire_exchange_t *exchange = wire_ask(method, whole, "application/json", body, strlen(body), NULL);
+  memcpy(wire.sandbox, id, sizeof id);
+  return exchange;
+}
+
+static cJSON *gives(const char *method, const char *path, const char *body, long status) {
+  wire_exchange_t *exchange = ask(method, path, body);
+  if (exchange->status != status)
+    fail_msg("%s %s: %ld %s", method, path, exchange->status,
+             exchange->body.data != NULL ? exchange->body.data : "");
+  cJSON *answer =
+      exchange->body.len > 0 ? e2b__json_parse(exchange->body.data, exchange->body.len) : NULL;
+  wire_end(exchange);
+  return answer;
+}
+
+#define MAKE "/sandboxes/%s/snapshots"
+
+static int count(const char *path) {
+  cJSON *list = gives("GET", path, "", 200);
+  int size = cJSON_GetArraySize(list);
+  cJSON_Delete(list);
+  return size;
+}
+
+/* The sandbox of the test is from now on one made of `template`. */
+static void become(const char *template, const char *template_shown) {
+  char body[200];
+  wire_kill();
+  snprintf(body, sizeof body, "{\"templateID\":\"%s\",\"timeout\":60}", template);
+  cJSON *made = gives("POST", "/sandboxes", body, 201);
+  assert_string_equal(e2b__json_string(made, "templateID", ""), template_shown);
+  snprintf(wire.sandbox, sizeof wire.sandbox, "%s", e2b__json_string(made, "sandboxID", ""));
+  cJSON_Delete(made);
+}
+
+static void files_come_back(void **state) {
+  (void)state;
+  char id[200], bare[200], path[300];
+  wire_shell("cd ~user && mkdir -p d/e && echo one >d/e/f && chmod 750 d/e && ln -s e/f d/l && "
+             "chmod 4711 d/e/f && touch -d @1000000000 d/e/f && mkfifo d/pipe && "
+             "python3 -c 'import os; os.setxattr(\"d/e/f\", \"user.e2b.k\", b\"v\")'");
+  wire_shell("(while :; do echo >>/tmp/beats; sleep 0.02; done) >/dev/null 2>&1 &");
+  cJSON *made = gives("POST", MAKE, "{}", 201);
+  snprintf(id, sizeof id, "%s", e2b__json_string(made, "snapshotID", ""));
+  assert_non_null(strstr(id, ":default"));
+  const cJSON *names = cJSON_GetObjectItemCaseSensitive(made, "names");
+  assert_true(cJSON_IsArray(names));
+  assert_int_equal(cJSON_GetArraySize(names), 0);
+  cJSON_Delete(made);
+  /* The one it was made of goes on. */
+  wire_shell(
+      "n=$(wc -l </tmp/beats); sleep 0.3; test $(wc -l </tmp/beats) -gt $n; echo two >~user/x");
+  snprintf(bare, sizeof bare, "%.*s", (int)strcspn(id, ":"), id);
+  become(id, bare);
+  wire_shell("cd ~user && test \"$(cat d/l)\" = one && test ! -e x -a ! -e d/pipe && "
+             "test \"$(stat -c %a,%Y d/e/f)\" = 4711,1000000000 -a \"$(stat -c %a d/e)\" = 750");
+  wire_shell("cd ~user && python3 -c 'import os; assert os.getxattr(\"d/e/f\", \"user.e2b.k\") == "
+             "b\"v\"'");
+  wire_shell("test -s /tmp/beats");
+  snprintf(path, sizeof path, "/templates/%s", bare);
+  gives("DELETE", path, "", 204);
+  cJSON_Delete(gives("DELETE", path, "", 404));
+  char body[300];
+  snprintf(body, sizeof body, "{\"templateID\":\"%s\"}", id);
+  cJSON_Delete(gives("POST", "/v2/sandboxes", body, 404));
+}
+
+static void names_and_tags(void **state) {
+  (void)state;
+  static const char *const bodies[] = {"{\"name\":\"snap\"}", "{\"name\":\"snap\"}",
+                                       "{\"name\":\"snap:v2\"}"};
+  char owner[300];
+  snprintf(owner, sizeof owner, "/snapshots?sandboxID=%s", wire.sandbox);
+  for (size_t i = 0; i < E2B__COUNT(bodies); i++) {
+    char line[100];
+    snprintf(line, sizeof line, "echo %zu >~user/which", i);
+    wire_shell(line);
+    cJSON *made = gives("POST", MAKE, bodies[i], 201);
+    assert_string_equal(e2b__json_string(made, "snapshotID", ""),
+                        i == 2 ? "local/snap:v2" : "local/snap:default");
+    cJSON_Delete(made);
+  }
+  cJSON *tags = gives("GET", "/templates/local%%2Fsnap/tags", "", 200);
+  assert_int_equal(cJSON_GetArraySize(tags), 2);
+  assert_string_equal(e2b__json_string(cJSON_GetArrayItem(tags, 0), "tag", ""), "v2");
+  assert_int_equal(strlen(e2b__json_string(cJSON_GetArrayItem(tags, 0), "buildID", "")), 36);
+  cJSON_Delete(tags);
+  assert_int_equal(count("/snapshots?name=snap"), 1);
+  assert_int_equal(count("/snapshots?name=local/snap:default"), 1);
+  assert_int_equal(count("/snapshots?name=snap:v3"), 0);
+  assert_int_equal(count("/snapshots?name=other"), 0);
+  assert_int_equal(count(owner), 1);
+  assert_int_equal(count("/snapshots?sandboxID=inone"), 0);
+  become("snap:default", "local/snap");
+  wire_shell("test $(cat ~user/which) = 1");
+  become("local/snap:v2", "local/snap");
+  wire_shell("test $(cat ~user/which) = 2");
+  cJSON_Delete(gives("POST", "/v2/sandboxes", "{\"templateID\":\"snap:v3\"}", 404));
+  gives("DELETE", "/templates/local%%2Fsnap%%3Av2", "", 204);
+  assert_int_equal(count("/snapshots"), 0);
+}
+
+static void refusals(void **state) {
+  (void)state;
+  cJSON_Delete(gives("POST", MAKE, "{\"name\":\"No Name\"}", 400));
+  cJSON_Delete(gives("POST", "/sandboxes/inone/snapshots", "{}", 404));
+  cJSON_Delete(gives("GET", "/templates/none/tags", "", 404));
+  cJSON_Delete(gives("DELETE", "/templates/base", "", 501));
+  gives("POST", "/sandboxes/%s/pause", "{}", 204);
+  cJSON_Delete(gives("POST", MAKE, "{}", 409));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      WIRE_TEST(files_come_back),
+      WIRE_TEST(names_and_tags),
+      WIRE_TEST(refusals),
+  };
+  return cmocka_run_group_tests(tests, wire_open, wire_close);
+}
