@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
+
 enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400, OVERDUE_MS = 20 };
 
 /* --- clocks --- */
@@ -27,11 +29,11 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
   uint64_t other = UINT64_MAX;
   e2b_clock_t other_clock = E2B_CLOCK_NONE;
   if (!exchange->got_body && request->first_event_ms != 0) {
-    other = exchange->started_ms + request->first_event_ms;
+    other = e2b__time_after(exchange->started_ms, request->first_event_ms);
     other_clock = E2B_CLOCK_FIRST_EVENT;
   } else if (request->silence_ms != 0 && !exchange->paused && !exchange->starved &&
              (exchange->got_body || request->source != NULL)) {
-    other = exchange->activity_ms + request->silence_ms;
+    other = e2b__time_after(exchange->activity_ms, request->silence_ms);
     other_clock = E2B_CLOCK_SILENCE;
   }
   if (other < due) {
@@ -246,6 +248,7 @@ static int code_of(CURLcode rc) {
   case CURLE_SSL_CONNECT_ERROR:
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CLIENTCERT:
   case CURLE_SSL_CIPHER:
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_SSL_ISSUER_ERROR:
@@ -254,6 +257,13 @@ static int code_of(CURLcode rc) {
   case CURLE_BAD_CONTENT_ENCODING: return E2B_EPROTOCOL;
   default: return E2B_ECONNLOST;
   }
+}
+
+/* curl calls whatever ends a handshake a failure of TLS; that the peer hung up in it is none. Only
+ * the words tell: the number of the system's error may be that of the handle's last request. */
+static bool hung_up(const char *why) {
+  return strncmp(why, "Recv failure", 12) == 0 || strncmp(why, "Send failure", 12) == 0 ||
+         strstr(why, "SSL_ERROR_SYSCALL") != NULL;
 }
 
 void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
@@ -267,6 +277,7 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
     result.code = exchange->refusal;
   } else if (rc != CURLE_OK) {
     if (result.code == E2B_ETIMEDOUT) result.clock = E2B_CLOCK_CONNECT;
+    if (rc == CURLE_SSL_CONNECT_ERROR && hung_up(exchange->why)) result.code = E2B_ECONNECT;
     /* curl has tried a dead connection first, and then another. */
     if (result.code == E2B_ECONNECT && exchange->connected) result.code = E2B_ECONNLOST;
     /* Nor is it the caller's mistake when an answer is no HTTP/1. */

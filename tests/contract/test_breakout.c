@@ -83,7 +83,9 @@ static void a_filter_without_a_value_is_invalid(void **state) {
 static void a_deadline_past_all_times_is_none(void **state) {
   (void)state;
   faults_t f;
-  faults_ready(&f, *state);
+  faults_open(&f, *state);
+  f.options.silence_timeout_ms = E2B_NO_TIMEOUT - 1;
+  faults_sandbox(&f);
   fault_answer(fault_on(f.server, "GET /files"), 200, NULL, "x", NULL);
   e2b_file_options options;
   E2B_INIT(&options);
@@ -95,7 +97,7 @@ static void a_deadline_past_all_times_is_none(void **state) {
   bytes_free(&body);
   e2b_run_options run;
   E2B_INIT(&run);
-  run.timeout_ms = E2B_NO_TIMEOUT - 1;
+  run.timeout_ms = run.first_event_timeout_ms = E2B_NO_TIMEOUT - 1;
   faults_succeeds(&f, e2b_run_command(f.sandbox, "ls", NULL, &run));
   faults_close(&f);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
+#include <stdio.h>
 
 #include "support/faults.h"
 
@@ -47,6 +48,25 @@ static void a_repeated_request_may_succeed(void **state) {
   fault_answer(rule, 200, "application/json", listed, NULL);
   faults_succeeds(&f, e2b_sandbox_list(f.h.client, NULL));
   assert_int_equal(fault_count(f.server, NULL), 3);
+  faults_close(&f);
+}
+
+/* The handshake is a part of connecting: nothing was sent yet. */
+static void a_reset_inside_the_handshake_is_a_failure_to_connect(void **state) {
+  (void)state;
+  faults_t f;
+  faults_open(&f, NULL);
+  char url[64];
+  snprintf(url, sizeof url, "https://127.0.0.1:%u", fault_port(f.server));
+  f.options.api_url = url;
+  f.options.max_retries = 2;
+  faults_client(&f);
+  fault_reset(fault_on_accept(f.server, 0));
+  const faults_error_t error = faults_fails(&f, e2b_sandbox_list(f.h.client, NULL));
+  assert_int_equal(error.code, E2B_ECONNECT);
+  assert_int_equal(error.attempts, 3);
+  assert_false(error.maybe_applied);
+  assert_int_equal(fault_connections(f.server), 3);
   faults_close(&f);
 }
 
@@ -295,6 +315,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(safe_requests_are_repeated_so_often_and_no_more),
       cmocka_unit_test(a_repeated_request_may_succeed),
+      cmocka_unit_test(a_reset_inside_the_handshake_is_a_failure_to_connect),
       cmocka_unit_test(other_failures_are_final),
       cmocka_unit_test(the_server_says_whether_to_repeat),
       cmocka_unit_test(the_wait_that_was_asked_for_is_waited),
