@@ -10,6 +10,7 @@
 #include "host/link.h"
 #include "host/metrics.h"
 #include "host/waiter.h"
+#include "host/wake.h"
 #include "host/watch_service.h"
 #include "host/watcher.h"
 
@@ -50,7 +51,7 @@ static void on_paused(e2b__host_alarm_t *alarm) {
   E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: paused%s", sandbox->id,
                 sandbox->cold ? " without its memory" : "");
   e2b__host_waiters_answer(sandbox, E2B__WAIT_PAUSE, true);
-  if (e2b__host_has_waiters(sandbox, E2B__WAIT_RESUME))
+  if (e2b__host_has_waiters(sandbox, E2B__WAIT_RESUME) || !e2b__list_empty(&sandbox->held))
     e2b__host_resume_begin(sandbox, sandbox->resume_s, sandbox->reboot);
 }
 
@@ -88,6 +89,7 @@ static void on_resumed(e2b__host_alarm_t *alarm) {
   e2b__host_sandbox_set_end(sandbox, sandbox->resume_s * 1000);
   E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: resumed", sandbox->id);
   e2b__host_waiters_answer(sandbox, E2B__WAIT_RESUME, true);
+  e2b__host_wake_release(sandbox);
 }
 
 void e2b__host_resume_join(e2b__host_sandbox_t *sandbox, int64_t seconds, bool reboot) {
@@ -109,4 +111,5 @@ void e2b__host_pause_cancel(e2b__host_sandbox_t *sandbox) {
   e2b__host_alarm_cancel(&sandbox->host->alarms, &sandbox->transition);
   e2b__host_waiters_answer(sandbox, E2B__WAIT_PAUSE, false);
   e2b__host_waiters_answer(sandbox, E2B__WAIT_RESUME, false);
+  e2b__host_wake_release(sandbox);
 }

@@ -54,6 +54,7 @@ struct e2b__host_request {
   bool suspended;
   bool paused; /* by the handler: no more body for now */
   bool cut;    /* the connection is to end without (more of) an answer */
+  bool held;   /* not routed yet: its sandbox is being resumed */
   bool over_ceiling;
   bool foreign;                  /* the answer is a program's own: nothing is added to it */
   struct e2b__host_watch *watch; /* looks for the client's end while the request is suspended */

@@ -10,6 +10,7 @@
 #include "host/edge.h"
 #include "host/refusal.h"
 #include "host/server.h"
+#include "host/wake.h"
 
 /* Whom a request is for: headers first where the host name says nothing, then the host name. */
 
@@ -149,7 +150,11 @@ void e2b__host_route(e2b__host_request_t *request) {
   }
   request->port = target.port;
   request->sandbox_id = e2b__arena_strndup(&request->arena, target.id, strlen(target.id));
-  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find(request->host, target.id);
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(request->host, target.id);
+  if (sandbox != NULL && sandbox->state != E2B__SANDBOX_RUNNING) {
+    if (e2b__host_wake(request, sandbox)) return;
+    sandbox = NULL;
+  }
   if (sandbox == NULL) {
     e2b__host_refuse_route(request, E2B__REFUSAL_NO_SANDBOX);
     return;

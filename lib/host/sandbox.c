@@ -192,6 +192,7 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   e2b__list_init(&sandbox->node);
   e2b__list_init(&sandbox->requests);
   e2b__list_init(&sandbox->waiters);
+  e2b__list_init(&sandbox->held);
   e2b__list_init(&sandbox->processes);
   e2b__list_init(&sandbox->watchers);
   e2b__list_init(&sandbox->polled_watchers);

@@ -69,6 +69,7 @@ typedef struct e2b__host_sandbox {
   e2b__list_t requests;              /* that are for it */
   size_t proxied;                    /* of them that go to its programs */
   e2b__list_t waiters;               /* for a change of it; see waiter.h */
+  e2b__list_t held;                  /* requests to it that wait until it runs; see wake.h */
   char *create_key;                  /* of the call that made it; NULL */
   e2b__list_t processes;
   e2b__list_t watchers;                                                  /* e2b__host_watcher_t */

@@ -144,13 +144,18 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   return request;
 }
 
+/* Called again for a request that was held. */
 static enum MHD_Result take_headers(e2b__host_request_t *request, const char *path,
                                     const char *method) {
-  request->phase = E2B__REQUEST_READING;
   request->method = method;
-  request->path = e2b__strdup(path);
+  if (request->path == NULL) request->path = e2b__strdup(path);
   if (request->path == NULL) return MHD_NO;
   e2b__host_route(request);
+  if (request->held) {
+    e2b__host_suspend(request);
+    return MHD_YES;
+  }
+  request->phase = E2B__REQUEST_READING;
   e2b__buffer_init(&request->body, request->handler->ceiling);
   return MHD_YES;
 }
@@ -174,8 +179,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   (void)cls;
   (void)version;
   if (request == NULL) return MHD_NO;
-  if (request->phase == E2B__REQUEST_NEW) return take_headers(request, url, method);
   if (request->cut) return MHD_NO;
+  if (request->phase == E2B__REQUEST_NEW) return take_headers(request, url, method);
   if (*size > 0) {
     take_body(request, data, *size);
     *size = 0;

@@ -180,6 +180,42 @@ static void the_end_of_life_pauses(void **state) {
   gives("POST", RESUME, "{\"timeout\":60}", 201, wire.sandbox);
 }
 
+/* A request brings back what was created so, and nothing else. */
+static void traffic_resumes(void **state) {
+  (void)state;
+  wire_kill();
+  wire_exchange_t *made = begin("POST", "/sandboxes",
+                                "{\"templateID\":\"base\",\"timeout\":600,\"autoPause\":true,"
+                                "\"autoResume\":{\"enabled\":true}}",
+                                NULL);
+  finish(made);
+  assert_int_equal(made->status, 201);
+  take_id(made, wire.sandbox, sizeof wire.sandbox);
+  wire_end(made);
+  gives("POST", PAUSE, "{}", 204, "");
+  wire_shell("test $(whoami) = root");
+  gives("GET", THIS, "", 200, "\"state\":\"running\"");
+  /* Also one that comes while it pauses; and one whose client does not stay. */
+  wire_exchange_t *pause = begin("POST", PAUSE, "{}", NULL);
+  wire_turn_for(20);
+  wire_exchange_t *gone = wire_begin("GET", "/health", "application/json", "", 0, NULL);
+  wire_turn_for(20);
+  wire_end(gone);
+  wire_exchange_t *stays =
+      wire_ask("POST", "/files?path=/tmp/f", "application/octet-stream", "content", 7, NULL);
+  assert_int_equal(stays->status, 200);
+  wire_end(stays);
+  finish(pause);
+  assert_int_equal(pause->status, 204);
+  wire_end(pause);
+  wire_shell("test $(cat /tmp/f) = content");
+  /* Without its memory it stays where it is. */
+  gives("POST", PAUSE, "{\"memory\":false}", 204, "");
+  wire_exchange_t *cold = wire_ask("GET", "/health", "application/json", "", 0, NULL);
+  assert_int_equal(cold->status, 502);
+  wire_end(cold);
+}
+
 static void a_create_sent_again(void **state) {
   static const char key[] = "Idempotency-Key: the-key-1", body[] = "{\"templateID\":\"base\"}";
   wire_exchange_t *all[3];
@@ -212,6 +248,7 @@ int main(void) {
       WIRE_TEST(requests_are_reset),
       WIRE_TEST(killed_while_it_changes),
       WIRE_TEST(the_end_of_life_pauses),
+      WIRE_TEST(traffic_resumes),
       WIRE_TEST(a_create_sent_again),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
