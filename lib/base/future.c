@@ -105,8 +105,7 @@ static void decide(e2b_future_t *future) {
   e2b_future_release(future); /* the one it held on itself */
 }
 
-void e2b__future_keep(e2b_future_t *future, const void *value,
-                      void (*release_value)(void *value)) {
+void e2b__future_keep(e2b_future_t *future, const void *value, void (*release_value)(void *value)) {
   future->value = value;
   future->release_value = release_value;
 }
