@@ -23,7 +23,7 @@ void e2b__host_answer_sandbox(e2b__host_request_t *request, const e2b__host_sand
   e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
   e2b__json_writer_t w;
   e2b__json_begin(&w, &out);
-  e2b__host_put_sandbox(&w, sandbox, e2b__host_tls_domain_of(request));
+  e2b__host_put_sandbox(&w, NULL, sandbox, e2b__host_tls_domain_of(request));
   e2b__host_answer_json(request, status, &w);
 }
 
@@ -155,7 +155,7 @@ static const struct {
     {"POST", "/v2/sandboxes/*/connect", e2b__host_connect},
     {"POST", "/sandboxes/*/resume", e2b__host_resume},
     {"POST", "/sandboxes/*/pause", e2b__host_pause},
-    {"POST", "/sandboxes/*/fork", not_yet},
+    {"POST", "/sandboxes/*/fork", e2b__host_fork},
     {"POST", "/sandboxes/*/snapshots", e2b__host_snapshot_make},
     {"PUT", "/sandboxes/*/network", e2b__host_set_network},
     {"GET", "/sandboxes/*/metrics", e2b__host_metrics_of_one},

@@ -26,12 +26,14 @@ e2b__host_operation_t e2b__host_metrics_of_one, e2b__host_metrics_of_many, e2b__
 /* control_snapshots.c */
 e2b__host_operation_t e2b__host_snapshot_make, e2b__host_snapshots_list, e2b__host_snapshot_delete,
     e2b__host_snapshot_tags;
+/* control_fork.c */
+e2b__host_operation_t e2b__host_fork;
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
 /* control_views.c: how sandboxes and templates are shown */
 /* `domain` NULL: the client knows it; any other than the client's own would lead it astray */
-void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
-                           const char *domain);
+void e2b__host_put_sandbox(e2b__json_writer_t *w, const char *name,
+                           const e2b__host_sandbox_t *sandbox, const char *domain);
 void e2b__host_put_listed(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
 void e2b__host_put_detail(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
                           const char *domain);

@@ -86,9 +86,9 @@ static void put_domain(e2b__json_writer_t *w, const char *domain) {
     e2b__json_put_null(w, "domain");
 }
 
-void e2b__host_put_sandbox(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox,
-                           const char *domain) {
-  e2b__json_open(w, NULL, '{');
+void e2b__host_put_sandbox(e2b__json_writer_t *w, const char *name,
+                           const e2b__host_sandbox_t *sandbox, const char *domain) {
+  e2b__json_open(w, name, '{');
   put_names(w, sandbox);
   if (sandbox->access_token[0] != '\0') put(w, "envdAccessToken", sandbox->access_token);
   if (sandbox->traffic_token[0] != '\0')

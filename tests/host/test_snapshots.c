@@ -116,6 +116,30 @@ static void names_and_tags(void **state) {
   assert_int_equal(count("/snapshots"), 0);
 }
 
+static void forks(void **state) {
+  (void)state;
+  wire_shell("echo mine >~user/f");
+  cJSON *made = gives("POST", "/sandboxes/%s/fork", "{\"count\":2,\"timeout\":60}", 201);
+  assert_int_equal(cJSON_GetArraySize(made), 2);
+  char original[64];
+  memcpy(original, wire.sandbox, sizeof original);
+  for (int i = 0; i < 2; i++) {
+    const cJSON *item = cJSON_GetArrayItem(made, i);
+    const cJSON *sandbox = cJSON_GetObjectItemCaseSensitive(item, "sandbox");
+    assert_string_equal(e2b__json_string(sandbox, "templateID", ""), "base");
+    snprintf(wire.sandbox, sizeof wire.sandbox, "%s", e2b__json_string(sandbox, "sandboxID", ""));
+    assert_string_not_equal(wire.sandbox, original);
+    wire_shell("test $(cat ~user/f) = mine && echo other >~user/f");
+    wire_kill();
+  }
+  cJSON_Delete(made);
+  memcpy(wire.sandbox, original, sizeof original);
+  wire_shell("test $(cat ~user/f) = mine");
+  cJSON_Delete(gives("POST", "/sandboxes/%s/fork", "{\"count\":0}", 400));
+  cJSON_Delete(gives("POST", "/sandboxes/%s/fork", "{\"count\":101}", 400));
+  cJSON_Delete(gives("POST", "/sandboxes/inone/fork", "{}", 404));
+}
+
 static void refusals(void **state) {
   (void)state;
   cJSON_Delete(gives("POST", MAKE, "{\"name\":\"No Name\"}", 400));
@@ -124,12 +148,14 @@ static void refusals(void **state) {
   cJSON_Delete(gives("DELETE", "/templates/base", "", 501));
   gives("POST", "/sandboxes/%s/pause", "{}", 204);
   cJSON_Delete(gives("POST", MAKE, "{}", 409));
+  cJSON_Delete(gives("POST", "/sandboxes/%s/fork", "{}", 409));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       WIRE_TEST(files_come_back),
       WIRE_TEST(names_and_tags),
+      WIRE_TEST(forks),
       WIRE_TEST(refusals),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
