@@ -186,7 +186,15 @@ void e2b__host_metrics_free(e2b__host_sandbox_t *sandbox) {
 
 /* ---- shown ---- */
 
-static void put(e2b__json_writer_t *w, const char *name, const sample_t *sample) {
+/* The same as the sandbox's memoryMB. */
+static int64_t memory_total(const e2b_host_t *host) {
+  int64_t total = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  int64_t limit = (int64_t)host->limits.memory_mb << 20;
+  return host->isolation != E2B__ISOLATION_NONE && total > limit ? limit : total;
+}
+
+static void put(e2b__json_writer_t *w, const char *name, const e2b_host_t *host,
+                const sample_t *sample) {
   char time[32];
   e2b__rfc3339_from_ms(sample->ms, time);
   e2b__json_open(w, name, '{');
@@ -195,7 +203,7 @@ static void put(e2b__json_writer_t *w, const char *name, const sample_t *sample)
   e2b__json_put_int(w, "cpuCount", sysconf(_SC_NPROCESSORS_ONLN));
   e2b__json_put_double(w, "cpuUsedPct", sample->cpu_percent);
   e2b__json_put_int(w, "memUsed", sample->memory);
-  e2b__json_put_int(w, "memTotal", (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+  e2b__json_put_int(w, "memTotal", memory_total(host));
   /* The machine's cache is nobody's in particular. */
   e2b__json_put_int(w, "memCache", 0);
   e2b__json_put_int(w, "diskUsed", sample->disk_used);
@@ -209,12 +217,12 @@ void e2b__host_metrics_put(e2b__json_writer_t *w, const e2b__host_sandbox_t *san
   if (metrics == NULL) return;
   for (size_t i = metrics->count > KEPT ? metrics->count - KEPT : 0; i < metrics->count; i++) {
     const sample_t *sample = &metrics->samples[i % KEPT];
-    if (sample->ms / 1000 >= from && sample->ms / 1000 <= to) put(w, NULL, sample);
+    if (sample->ms / 1000 >= from && sample->ms / 1000 <= to) put(w, NULL, sandbox->host, sample);
   }
 }
 
 void e2b__host_metrics_put_last(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {
   const e2b__host_metrics_t *metrics = sandbox->metrics;
   if (metrics == NULL || metrics->count == 0) return;
-  put(w, sandbox->id, &metrics->samples[(metrics->count - 1) % KEPT]);
+  put(w, sandbox->id, sandbox->host, &metrics->samples[(metrics->count - 1) % KEPT]);
 }
