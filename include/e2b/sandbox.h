@@ -25,8 +25,9 @@ typedef struct e2b_create_options {
   e2b_toggle_t internet_access;  /* default on */
   e2b_toggle_t pause_on_timeout; /* default off: the sandbox is killed at its end */
   e2b_toggle_t auto_resume;      /* default off; needs pause_on_timeout */
-  /* A name for this create, 1 to 255 of [a-z0-9-]. Servers that honour it (API version 2) make one
-   * sandbox for it however often it is asked for; the call is then retried like a safe one. */
+  /* A name for this create, 1 to 255 of [a-z0-9-]. The server makes one sandbox for it however
+   * often it is asked for, so the call is retried like a safe one. Takes the second version of the
+   * API, whose sandboxes are always secured. */
   const char *idempotency_key;
   uint64_t request_timeout_ms;
 } e2b_create_options;
@@ -61,6 +62,9 @@ E2B_API const char *e2b_sandbox_id(const e2b_sandbox_t *sandbox);
 E2B_API const char *e2b_sandbox_template(const e2b_sandbox_t *sandbox);
 E2B_API const char *e2b_sandbox_domain(const e2b_sandbox_t *sandbox);
 E2B_API const char *e2b_sandbox_envd_version(const e2b_sandbox_t *sandbox);
+/* What a program's port wants in the header `e2b-traffic-access-token` when the sandbox is closed
+ * to the public (protocol 1.6); "" when it wants nothing. */
+E2B_API const char *e2b_sandbox_traffic_token(const e2b_sandbox_t *sandbox);
 /* "<port>-<id>.<domain>", without scheme: the host name under which a port of the sandbox is
  * reached (protocol 1.3). Writes at most `size` bytes with the NUL; returns the length it has. */
 E2B_API size_t e2b_sandbox_host(const e2b_sandbox_t *sandbox, uint16_t port, char *host,

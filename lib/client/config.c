@@ -217,12 +217,5 @@ int e2b__config_init(e2b__config_t *config, const e2b_client_options *given) {
 }
 
 void e2b__config_free(e2b__config_t *config) {
-  /* The key does not stay behind in freed memory. */
-  if (config->api_key != NULL) {
-    volatile char *key = (volatile char *)config->api_key;
-    while (*key != '\0') {
-      *key++ = '\0';
-    }
-  }
   e2b__arena_free(&config->arena);
 }

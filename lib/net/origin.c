@@ -28,6 +28,7 @@ struct e2b__origin {
   e2b__list_t resolving;
   size_t in_flight;
   size_t capacity;       /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
+  bool admitting;        /* in use by the loop that lets in */
   bool connecting;       /* a connector is on its way */
   const char *dial_host; /* the name to resolve: its own, or the proxy's */
   uint16_t dial_port;
@@ -54,8 +55,8 @@ static void origin_free(e2b__origin_t *origin) {
 }
 
 static bool origin_unused(const e2b__origin_t *origin) {
-  return origin->in_flight == 0 && origin->lookup == NULL && e2b__list_empty(&origin->line) &&
-         e2b__list_empty(&origin->resolving);
+  return !origin->admitting && origin->in_flight == 0 && origin->lookup == NULL &&
+         e2b__list_empty(&origin->line) && e2b__list_empty(&origin->resolving);
 }
 
 /* Hosts come and go with sandboxes; what nobody has used for a while is forgotten when its bucket
@@ -270,11 +271,13 @@ void e2b__http_admit(e2b__http_t *http) {
          (node = e2b__list_take(&http->runnable)) != NULL) {
     e2b__origin_t *origin = E2B__CONTAINER(node, e2b__origin_t, node);
     verdict answer = GO;
+    origin->admitting = true; /* one that fails at once may make its owner open another host */
     while (answer == GO && !e2b__list_empty(&origin->line)) {
       e2b__exchange_t *first = E2B__CONTAINER(origin->line.next, e2b__exchange_t, line);
       answer = judge(origin, first);
       if (answer == GO) let_in(first);
     }
+    origin->admitting = false;
     /* Who waits for a connection is told when it is up; who waits for a place asks again. */
     if (answer == WAIT_FOR_PLACE && e2b__list_empty(&origin->node)) {
       e2b__list_append(&blocked, &origin->node);

@@ -122,6 +122,10 @@ const char *e2b_sandbox_envd_version(const e2b_sandbox_t *sandbox) {
   return sandbox->record.envd_version;
 }
 
+const char *e2b_sandbox_traffic_token(const e2b_sandbox_t *sandbox) {
+  return sandbox->record.traffic_token;
+}
+
 size_t e2b_sandbox_host(const e2b_sandbox_t *sandbox, uint16_t port, char *host, size_t size) {
   int len = sandbox->client->config.debug ? snprintf(host, size, "localhost:%u", port)
                                           : snprintf(host, size, "%u-%s.%s", port,

@@ -73,15 +73,14 @@ e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options 
                    valid_pairs(options.envs, options.envs_count)
                ? 0
                : E2B_EINVAL;
-  const bool keyed = options.idempotency_key != NULL && config->api_v2;
-  if (rc == 0 && options.idempotency_key != NULL && !valid_key(options.idempotency_key)) {
-    rc = E2B_EINVAL;
-  }
+  const bool keyed = options.idempotency_key != NULL;
+  const bool v2 = config->api_v2 || keyed; /* the first version knows no such key */
+  if (rc == 0 && keyed && !valid_key(options.idempotency_key)) rc = E2B_EINVAL;
   if (rc == 0 && keyed) rc = e2b__operation_header(op, "Idempotency-Key", options.idempotency_key);
   if (rc == 0) {
-    rc = e2b__control_url(op, config->api_v2 ? "/v2/sandboxes" : "/sandboxes", NULL, "");
+    rc = e2b__control_url(op, v2 ? "/v2/sandboxes" : "/sandboxes", NULL, "");
   }
-  if (rc == 0) rc = e2b__sandbox_create_body(&op->body, &options, timeout_ms, config->api_v2);
+  if (rc == 0) rc = e2b__sandbox_create_body(&op->body, &options, timeout_ms, v2);
   op->tag = E2B_ENOTFOUND;
   const e2b__operation_request_t request = {.method = "POST",
                                             .headers = client->api_headers,

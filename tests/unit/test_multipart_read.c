@@ -81,7 +81,8 @@ static void lines_may_end_without_cr_if_the_first_does(void **state) {
 
 static void headers_may_be_folded(void **state) {
   (void)state;
-  means("--BND\r\nContent-Disposition: a;\r\n b\r\n\tc\r\nX: y\r\n\r\nz\r\n" END, "[a;   b  \tc]z.");
+  means("--BND\r\nContent-Disposition: a;\r\n b\r\n\tc\r\nX: y\r\n\r\nz\r\n" END,
+        "[a;   b  \tc]z.");
 }
 
 static void a_body_that_is_cut_is_not_complete(void **state) {
