@@ -32,18 +32,6 @@ enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static int inner[KINDS] = {-1, -1, -1, -1, -1};
 
-static int write_map(pid_t pid, const char *name, const char *map) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  ssize_t written = write(fd, map, strlen(map));
-  int saved = errno;
-  close(fd);
-  errno = saved;
-  return written == (ssize_t)strlen(map) ? 0 : -1;
-}
-
 static int raise_loopback(void) {
   struct ifreq request;
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -109,8 +97,8 @@ int e2b__inner_make(e2b__spawner_identity_t identity, int *root) {
   close(ready[1]);
   close(go[0]);
   int rc = pid > 0 ? heard(ready[0]) : -1;
-  if (rc == 0) rc = write_map(pid, "uid_map", map);
-  if (rc == 0) rc = write_map(pid, "gid_map", map);
+  if (rc == 0) rc = e2b__spawner_write_proc(pid, "uid_map", map);
+  if (rc == 0) rc = e2b__spawner_write_proc(pid, "gid_map", map);
   if (rc == 0 && write(go[1], "x", 1) != 1) rc = -1;
   if (rc == 0) rc = heard(ready[0]);
   if (rc == 0) rc = take(pid, root);

@@ -21,7 +21,7 @@
  * The rest is the command line of bubblewrap. Inside its own user namespace bubblewrap sees itself
  * as root, so it needs neither a setuid bit nor --unshare-user. */
 
-static int write_file(pid_t pid, const char *name, const char *text) {
+int e2b__spawner_write_proc(pid_t pid, const char *name, const char *text) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
   int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -49,8 +49,8 @@ static int map_range(unsigned long base) {
     char byte;
     close(ready[1]);
     if (read(ready[0], &byte, 1) != 1) _exit(1);
-    if (write_file(self, "uid_map", map) != 0) _exit(errno & 0xff);
-    if (write_file(self, "gid_map", map) != 0) _exit(errno & 0xff);
+    if (e2b__spawner_write_proc(self, "uid_map", map) != 0) _exit(errno & 0xff);
+    if (e2b__spawner_write_proc(self, "gid_map", map) != 0) _exit(errno & 0xff);
     _exit(0);
   }
   close(ready[0]);
@@ -76,11 +76,11 @@ static int map_self(void) {
   gid_t gid = getegid();
 
   if (unshare(CLONE_NEWUSER) != 0) return -1;
-  if (write_file(getpid(), "setgroups", "deny") != 0 && errno != ENOENT) return -1;
+  if (e2b__spawner_write_proc(getpid(), "setgroups", "deny") != 0 && errno != ENOENT) return -1;
   snprintf(map, sizeof map, "0 %lu 1", (unsigned long)uid);
-  if (write_file(getpid(), "uid_map", map) != 0) return -1;
+  if (e2b__spawner_write_proc(getpid(), "uid_map", map) != 0) return -1;
   snprintf(map, sizeof map, "0 %lu 1", (unsigned long)gid);
-  return write_file(getpid(), "gid_map", map);
+  return e2b__spawner_write_proc(getpid(), "gid_map", map);
 }
 
 int e2b__spawner_launch(char **argv) {

@@ -61,6 +61,9 @@ typedef struct e2b__spawner_result {
 void e2b__spawner_start(const e2b__spawner_child_t *child, e2b__spawner_identity_t identity,
                         e2b__spawner_result_t *result);
 
+/* Writes /proc/<pid>/<name> at once, as the maps of ids want it. 0, or -1 with errno. */
+int e2b__spawner_write_proc(pid_t pid, const char *name, const char *text);
+
 /* To every process of the sandbox but this one. */
 void e2b__spawner_signal_everybody(int signal_number, e2b__spawner_identity_t identity);
 
