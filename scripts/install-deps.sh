@@ -22,6 +22,11 @@ cxx_compiler() {
   printf '#include <string>\nint main() { return 0; }\n' | g++ -x c++ -o /dev/null - 2>/dev/null
 }
 builder() { tool ninja || tool make; }
+# Elsewhere the C library's static form will do.
+static_compiler() {
+  tool musl-gcc || { ! has_apt &&
+    printf 'int main(void) { return 0; }\n' | gcc -static -x c -o /dev/null - 2>/dev/null; }
+}
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ] || ! has_apt; }
 # Sandboxes see of the machine's programs those under /usr only.
 system_python() { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; }
@@ -54,6 +59,7 @@ look() {
   need "libmicrohttpd-dev" "libmicrohttpd (headers)" library libmicrohttpd
   need "zlib1g-dev" "zlib (headers)" library zlib
   need "libwslay-dev" "wslay (headers)" header wslay/wslay.h
+  need "musl-tools" "musl-gcc (for the terminal agent)" static_compiler
   need "libmbedtls-dev" "mbedTLS (headers)" header mbedtls/ssl.h
   need "bubblewrap" "bubblewrap (bwrap)" tool bwrap
   need "python3 python3-venv" "/usr/bin/python3 with venv" system_python

@@ -6,8 +6,8 @@
 
 #include "base/utf8.h"
 #include "proto/base64.h"
-#include "proto/json.h"
 #include "proto/json_scan.h"
+#include "proto/json_write.h"
 
 void e2b__json_begin(e2b__json_writer_t *w, e2b__buffer_t *out) {
   w->out = out;
