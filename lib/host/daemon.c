@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "host/environment.h"
 #include "host/filesystem_service.h"
+#include "host/metrics.h"
 #include "host/process_service.h"
 #include "host/refusal.h"
 
@@ -66,6 +67,18 @@ static void envs(e2b__host_request_t *request) {
   e2b__buffer_free(&out);
 }
 
+static void metrics(e2b__host_request_t *request) {
+  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
+  e2b__json_writer_t w;
+  e2b__json_begin(&w, &out);
+  e2b__host_metrics_put_daemon(&w, request->sandbox);
+  if (w.rc == 0 && e2b__buffer_append_str(&out, "\n") == 0)
+    answer_no_store(request, 200, "application/json", out.data, out.len);
+  else
+    e2b__host_answer(request, 500, NULL);
+  e2b__buffer_free(&out);
+}
+
 static void not_allowed(e2b__host_request_t *request) {
   struct MHD_Response *response = e2b__host_response(NULL, "", 0);
   bool files = strcmp(request->path, "/files") == 0;
@@ -92,10 +105,6 @@ static void bad_user(e2b__host_request_t *request) {
   e2b__host_refuse_user(request, name);
 }
 
-static void missing(e2b__host_request_t *request) {
-  e2b__host_answer_error(request, 501, "this host does not serve %s yet", request->path);
-}
-
 static void preflight(e2b__host_request_t *request) {
   struct MHD_Response *response = e2b__host_response(NULL, "", 0);
   const char *method = e2b__host_header(request, "Access-Control-Request-Method");
@@ -104,8 +113,9 @@ static void preflight(e2b__host_request_t *request) {
     if (method != NULL) MHD_add_response_header(response, "Access-Control-Allow-Methods", method);
     if (headers != NULL) MHD_add_response_header(response, "Access-Control-Allow-Headers", headers);
     MHD_add_response_header(response, "Access-Control-Max-Age", "7200");
-    MHD_add_response_header(response, "Vary",
-                            "Access-Control-Request-Method, Access-Control-Request-Headers");
+    MHD_del_response_header(response, "Vary", "Origin");
+    MHD_add_response_header(
+        response, "Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
   }
   e2b__host_answer(request, 204, response);
 }
@@ -118,7 +128,7 @@ static const struct {
   void (*answer)(e2b__host_request_t *request);
 } endpoints[] = {{"/health", "GET", health},
                  {"/envs", "GET", envs},
-                 {"/metrics", "GET", missing},
+                 {"/metrics", "GET", metrics},
                  {"/files/compose", "POST", NULL},
                  {"/files", "GET", e2b__host_download}};
 

@@ -114,6 +114,11 @@ static void do_look(uv_work_t *work) {
 
 /* ---- in the loop ---- */
 
+static void put_disk(sample_t *sample, const struct statvfs *fs) {
+  sample->disk_total = (int64_t)fs->f_blocks * (int64_t)fs->f_frsize;
+  sample->disk_used = (int64_t)(fs->f_blocks - fs->f_bfree) * (int64_t)fs->f_frsize;
+}
+
 static void take(e2b__host_metrics_t *metrics, const look_t *look) {
   uint64_t now = e2b__host_now();
   int64_t used = look->cpu_ms - metrics->cpu_ms;
@@ -124,8 +129,7 @@ static void take(e2b__host_metrics_t *metrics, const look_t *look) {
   /* In hundredths. The kernel counts in ticks; less than one is not nothing. */
   sample->cpu_percent = sample->cpu_percent < 1 ? 0.01 : (double)(int64_t)sample->cpu_percent / 100;
   sample->memory = look->memory;
-  sample->disk_total = (int64_t)look->fs.f_blocks * (int64_t)look->fs.f_frsize;
-  sample->disk_used = (int64_t)(look->fs.f_blocks - look->fs.f_bfree) * (int64_t)look->fs.f_frsize;
+  put_disk(sample, &look->fs);
   metrics->cpu_ms = look->cpu_ms;
   metrics->before_ms = now;
 }
@@ -225,4 +229,27 @@ void e2b__host_metrics_put_last(e2b__json_writer_t *w, const e2b__host_sandbox_t
   const e2b__host_metrics_t *metrics = sandbox->metrics;
   if (metrics == NULL || metrics->count == 0) return;
   put(w, sandbox->id, sandbox->host, &metrics->samples[(metrics->count - 1) % KEPT]);
+}
+
+void e2b__host_metrics_put_daemon(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox) {
+  const e2b__host_metrics_t *metrics = sandbox->metrics;
+  int64_t total = memory_total(sandbox->host);
+  sample_t sample = {.cpu_percent = 0};
+  struct statvfs fs;
+  if (metrics != NULL && metrics->count > 0)
+    sample = metrics->samples[(metrics->count - 1) % KEPT];
+  else if (statvfs(sandbox->dir, &fs) == 0)
+    put_disk(&sample, &fs);
+  e2b__json_open(w, NULL, '{');
+  e2b__json_put_int(w, "ts", e2b__wall_ms() / 1000);
+  e2b__json_put_int(w, "cpu_count", sysconf(_SC_NPROCESSORS_ONLN));
+  e2b__json_put_double(w, "cpu_used_pct", sample.cpu_percent);
+  e2b__json_put_int(w, "mem_total_mib", total >> 20);
+  e2b__json_put_int(w, "mem_used_mib", sample.memory >> 20);
+  e2b__json_put_int(w, "mem_total", total);
+  e2b__json_put_int(w, "mem_used", sample.memory);
+  e2b__json_put_int(w, "mem_cache", 0); /* as above */
+  e2b__json_put_int(w, "disk_used", sample.disk_used);
+  e2b__json_put_int(w, "disk_total", sample.disk_total);
+  e2b__json_close(w, '}');
 }

@@ -17,5 +17,7 @@ void e2b__host_metrics_put(e2b__json_writer_t *w, const e2b__host_sandbox_t *san
                            int64_t to);
 /* The last one, as a member named like the sandbox; nothing when there is none yet. */
 void e2b__host_metrics_put_last(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
+/* The last one as the daemon in the sandbox shows it; before the first, with nothing used. */
+void e2b__host_metrics_put_daemon(e2b__json_writer_t *w, const e2b__host_sandbox_t *sandbox);
 
 #endif
