@@ -60,7 +60,7 @@ wire_exchange_t *wire_begin(const char *method, const char *path, const char *ty
   if (wire.sandbox[0] != '\0') {
     add_header(exchange, "E2b-Sandbox-Id", wire.sandbox);
     add_header(exchange, "E2b-Sandbox-Port", "49983");
-    add_header(exchange, "Authorization", "Basic cm9vdDo=");
+    if (!wire.anonymous) add_header(exchange, "Authorization", "Basic cm9vdDo=");
   }
   add_header(exchange, "X-API-Key", e2b_host_api_key(wire.server.host));
   add_header(exchange, "Content-Type", type);
@@ -69,6 +69,7 @@ wire_exchange_t *wire_begin(const char *method, const char *path, const char *ty
   curl_easy_setopt(exchange->easy, CURLOPT_URL, url);
   curl_easy_setopt(exchange->easy, CURLOPT_CUSTOMREQUEST, method);
   curl_easy_setopt(exchange->easy, CURLOPT_PROXY, "");
+  if (strcmp(method, "HEAD") == 0) curl_easy_setopt(exchange->easy, CURLOPT_NOBODY, 1L);
   if (len > 0) {
     curl_easy_setopt(exchange->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
     curl_easy_setopt(exchange->easy, CURLOPT_POSTFIELDS, exchange->sent.data);

@@ -16,6 +16,7 @@ typedef struct wire {
   server server;
   CURLM *multi;
   char sandbox[64]; /* the present test's; open: no token */
+  bool anonymous;   /* requests do not say that they are root's */
 } wire_t;
 
 extern wire_t wire;
