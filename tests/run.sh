@@ -206,6 +206,15 @@ first_program() {
   [ "$said" = 42 ] || { note "it said: $said" && return 1; }
 }
 
+many_sandboxes() {
+  local said=build/churn.log
+  E2B_TEST_HOST_PROGRAM=$root/build/release/e2b-host E2B_TEST_CHURN=500 \
+    timeout 300 build/asan/tests/host_churn >$said 2>&1 && grep -E '^(round|from) ' $said | sed 's/^/   /' &&
+    return
+  sed 's/^/   | /' $said
+  return 1
+}
+
 cat >"$scratch/use.c" <<'END'
 /* SPDX-License-Identifier: MIT */
 #include <e2b/e2b.h>
@@ -244,6 +253,7 @@ uses_pkg_config() {
 }
 if [ $released = yes ]; then
   check "the README's program against e2b-host" first_program
+  check "500 sandboxes come and go, three times over" many_sandboxes
   if check "installs" quietly build/package.log cmake --install build/release; then
     libdir=$(dirname "$(find "$scratch/installed" -name libe2b.so -print -quit)")
     check "find_package(e2b), shared" uses_cmake_package e2b

@@ -62,7 +62,8 @@ struct e2b_host {
   e2b__host_limits_t limits;
   e2b__list_t sandboxes; /* newest first */
   size_t sandbox_count;
-  e2b__list_t snapshots; /* see snapshot.h */
+  size_t sandboxes_freed; /* since memory was last given back to the machine */
+  e2b__list_t snapshots;  /* see snapshot.h */
   uint64_t last_serial;
   size_t open_handles; /* uv handles of ours that are not closed yet */
   bool closing;

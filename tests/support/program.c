@@ -172,16 +172,20 @@ unsigned program_descendants(const program_t *program) {
   return below;
 }
 
-unsigned program_descriptors(const program_t *program) {
-  char path[64];
-  unsigned count = 0;
+void program_descriptors(const program_t *program, unsigned *all, unsigned *sockets) {
+  char path[64], target[64];
+  struct dirent *entry;
   snprintf(path, sizeof path, "/proc/%d/fd", (int)program->pid);
   DIR *dir = opendir(path);
   assert_non_null(dir);
-  while (readdir(dir) != NULL)
-    count++;
+  *all = *sockets = 0;
+  while ((entry = readdir(dir)) != NULL) {
+    if (entry->d_name[0] == '.') continue;
+    ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+    *all += 1;
+    *sockets += len > 7 && memcmp(target, "socket:", 7) == 0;
+  }
   closedir(dir);
-  return count - 2;
 }
 
 size_t program_resident_kb(const program_t *program) {

@@ -38,7 +38,8 @@ int program_run(const char *const *args, int (*prepare)(void *ctx), void *ctx, c
 
 /* All processes that descend from it. */
 unsigned program_descendants(const program_t *program);
-unsigned program_descriptors(const program_t *program);
+/* How many it has open, and how many of them are sockets. */
+void program_descriptors(const program_t *program, unsigned *all, unsigned *sockets);
 size_t program_resident_kb(const program_t *program);
 
 #endif
