@@ -9,6 +9,7 @@
 #include "e2b/error.h"
 #include "e2b/files.h"
 #include "e2b/future.h"
+#include "e2b/handler.h"
 #include "e2b/sandbox.h"
 
 #endif

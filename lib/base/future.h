@@ -20,7 +20,8 @@ typedef enum e2b__kind {
   E2B__KIND_BYTES,
   E2B__KIND_TRANSFERRED,
   E2B__KIND_FILE_INFO,
-  E2B__KIND_FILE_LIST
+  E2B__KIND_FILE_LIST,
+  E2B__KIND_HTTP_RESPONSE
 } e2b__kind_t;
 
 /* A pending future with two references: the caller's, and one that it holds on itself until it is

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef E2B_HANDLER_H
+#define E2B_HANDLER_H
+
+#include "e2b/sandbox.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cJSON;
+
+/* A request handler: sandboxes, code, files and terminals for the front end of a web application.
+ * It knows no web server: it is given a request and yields an answer, on the client's loop, and
+ * never blocks. The README shows the JSON that it speaks. */
+typedef struct e2b_handler e2b_handler_t;
+
+/* What came in. Everything is borrowed for the call. */
+typedef struct e2b_http_request {
+  size_t size;
+  const char *method;        /* "GET", "POST", "OPTIONS" */
+  const char *path;          /* not looked at: the application has routed it here */
+  const char *query;         /* behind the '?', still escaped; NULL when none */
+  const e2b_pair_t *headers; /* names in any case */
+  size_t headers_count;
+  const void *body;
+  size_t body_len;
+  /* The body where the application has parsed it already; `body` is not looked at then. */
+  const struct cJSON *json;
+} e2b_http_request;
+
+/* Who is calling: the name of a caller, for which limits count and to whom the sandboxes belong
+ * that it creates; copied at once. "" is the one caller of an application that tells none apart.
+ * NULL refuses the request: 401. */
+typedef const char *(*e2b_authorize_cb)(const e2b_http_request *request, void *user_data);
+
+typedef struct e2b_handler_options {
+  size_t size;
+  /* One of the next three is required. */
+  e2b_authorize_cb authorize;
+  void *authorize_data;
+  /* `Authorization: Bearer <this>`, compared in constant time. A browser's WebSocket, which cannot
+   * send that header, offers the sub-protocol "e2b-bearer.<this>" beside "e2b-terminal". */
+  const char *bearer_token;
+  e2b_toggle_t allow_anyone; /* for development on loopback */
+
+  /* Origins (scheme://host[:port]) whose pages may call from elsewhere: they get CORS headers and
+   * may open WebSockets. "*" is any. Default: none but the request's own host. */
+  const char *const *allowed_origins;
+  size_t allowed_origins_count;
+
+  size_t max_body_bytes;   /* default 8 MiB; past it 413 */
+  unsigned max_sandboxes;  /* of one caller at a time, made by this handler; default 16 */
+  unsigned max_runs;       /* of one caller at once; default 8 */
+  unsigned max_streams;    /* of one caller at once, SSE and WebSocket; default 64 */
+  uint64_t run_timeout_ms; /* the longest a run may take; default 300,000 */
+  size_t max_output_bytes; /* of a run that is answered whole, each of both; default 1 MiB */
+
+  /* What `create` starts from: template, life, environment. Copied. Metadata is added to. */
+  const e2b_create_options *create;
+} e2b_handler_options;
+
+/* 0 and *handler; E2B_ENOMEM; E2B_EINVAL when the options name no way to tell who may call. The
+ * client must outlive the handler. */
+E2B_API int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *options,
+                            e2b_handler_t **handler);
+/* Ends all its streams. Requests under way still get their answers; sandboxes live on. NULL is
+ * allowed. */
+E2B_API void e2b_handler_release(e2b_handler_t *handler);
+
+/* A body that comes piece by piece (server-sent events), or, when the status is 101, the bytes of a
+ * WebSocket in both directions: whoever owns the connection moves them, and understands none. */
+typedef struct e2b_http_stream e2b_http_stream_t;
+
+typedef struct e2b_http_response {
+  int status;
+  const e2b_pair_t *headers; /* Content-Length is the server's business */
+  size_t headers_count;
+  e2b_bytes_t body;          /* empty when there is a stream */
+  e2b_http_stream_t *stream; /* NULL when there is none. Lent: see e2b_http_stream_start() */
+} e2b_http_response_t;
+
+/* Answers a request. Yields e2b_future_http_response(): it always succeeds, failures are answers
+ * (unless the client is closed or memory is out). Cancelling, for when the browser has gone, kills
+ * a run that is under way; what had been done is not undone. */
+E2B_API e2b_future_t *e2b_handle_request(e2b_handler_t *handler, const e2b_http_request *request);
+E2B_API const e2b_http_response_t *e2b_future_http_response(const e2b_future_t *future);
+
+/* Bytes to be sent to the browser, from the loop, lent for the call. */
+typedef void (*e2b_http_stream_data_cb)(e2b_http_stream_t *stream, const char *data, size_t len,
+                                        void *user_data);
+/* Nothing more comes: the connection is to be closed once all is sent. The stream is gone after
+ * this. */
+typedef void (*e2b_http_stream_end_cb)(e2b_http_stream_t *stream, void *user_data);
+
+/* Takes the stream over from the future and starts it. `on_end` comes exactly once, also after
+ * e2b_http_stream_close(). A stream that nobody started ends with its future. */
+E2B_API int e2b_http_stream_start(e2b_http_stream_t *stream, e2b_http_stream_data_cb on_data,
+                                  e2b_http_stream_end_cb on_end, void *user_data);
+/* The connection is slow: no more on_data until resumed. The sandbox's output waits, too. */
+E2B_API void e2b_http_stream_pause(e2b_http_stream_t *stream);
+E2B_API void e2b_http_stream_resume(e2b_http_stream_t *stream);
+/* Bytes that the browser sent, of a WebSocket. */
+E2B_API void e2b_http_stream_receive(e2b_http_stream_t *stream, const void *data, size_t len);
+/* The browser has gone. A run whose output this was is killed; a terminal lives on. */
+E2B_API void e2b_http_stream_close(e2b_http_stream_t *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

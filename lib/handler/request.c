@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <strings.h>
+
+#include "handler/handler.h"
+
+/* The door: who calls from where, with what. Nothing of the sandboxes is looked at before that is
+ * settled. */
+
+static const char *header(const e2b_http_request *request, const char *name) {
+  for (size_t i = 0; i < request->headers_count; i++) {
+    if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
+  }
+  return NULL;
+}
+
+/* --- where from: a page of another site must not use the visitor's credentials ------------------
+ */
+
+/* "https://app.example:8443" is the page's own when the request went to "app.example:8443". */
+static bool is_own_origin(const e2b_http_request *request, const char *origin) {
+  const char *host = header(request, "Host");
+  const char *at = strstr(origin, "://");
+  return host != NULL && at != NULL && strcasecmp(at + 3, host) == 0;
+}
+
+static bool is_allowed_origin(const e2b_handler_t *handler, const char *origin) {
+  for (size_t i = 0; i < handler->options.allowed_origins_count; i++) {
+    const char *allowed = handler->options.allowed_origins[i];
+    if (strcmp(allowed, "*") == 0 || strcasecmp(allowed, origin) == 0) return true;
+  }
+  return false;
+}
+
+/* A header's value goes into an answer, so it must be what an origin may be. */
+static bool is_plain(const char *text) {
+  for (; *text != '\0'; text++) {
+    if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f) return false;
+  }
+  return true;
+}
+
+/* False: answered. */
+static bool check_origin(e2b__handling_t *h, const e2b_http_request *request) {
+  const char *origin = header(request, "Origin");
+  if (origin == NULL || is_own_origin(request, origin)) return true;
+  if (!is_plain(origin) || !is_allowed_origin(h->handler, origin)) {
+    e2b__handling_fail(h, 403, "Origin not allowed");
+    return false;
+  }
+  h->origin = e2b__strdup(origin);
+  if (h->origin != NULL) return true;
+  e2b__handling_fail(h, 500, "out of memory");
+  return false;
+}
+
+/* --- who ----------------------------------------------------------------------------------------
+ */
+
+/* Takes the same time wherever the two differ. */
+static bool equal(const char *expected, const char *given, size_t given_len) {
+  const size_t len = strlen(expected);
+  unsigned char difference = len != given_len;
+  for (size_t i = 0; i < given_len; i++) {
+    difference |= (unsigned char)(expected[len > 0 ? i % len : 0] ^ given[i]);
+  }
+  return difference == 0;
+}
+
+static bool has_bearer(const e2b_http_request *request, const char *token) {
+  const char *value = header(request, "Authorization");
+  if (value != NULL && strncasecmp(value, "Bearer ", 7) == 0) {
+    return equal(token, value + 7, strlen(value + 7));
+  }
+  static const char prefix[] = "e2b-bearer.";
+  const char *offered = header(request, "Sec-WebSocket-Protocol");
+  while (offered != NULL && *offered != '\0') {
+    offered += strspn(offered, " ,\t");
+    const size_t len = strcspn(offered, " ,\t");
+    if (len > sizeof prefix - 1 && strncmp(offered, prefix, sizeof prefix - 1) == 0) {
+      return equal(token, offered + sizeof prefix - 1, len - (sizeof prefix - 1));
+    }
+    offered += len;
+  }
+  return false;
+}
+
+/* The caller's name, or NULL. */
+static const char *authorize(e2b_handler_t *handler, const e2b_http_request *request) {
+  const e2b_handler_options *options = &handler->options;
+  if (options->bearer_token != NULL && has_bearer(request, options->bearer_token)) return "";
+  if (options->authorize != NULL) {
+    e2b__call_out_begin();
+    const char *name = options->authorize(request, options->authorize_data);
+    e2b__call_out_end();
+    return name;
+  }
+  return options->bearer_token == NULL && options->allow_anyone == E2B_ON ? "" : NULL;
+}
+
+/* --- what ---------------------------------------------------------------------------------------
+ */
+
+/* False: answered. */
+static bool read_body(e2b__handling_t *h, const e2b_http_request *request) {
+  if (request->json == NULL && request->body_len > h->handler->options.max_body_bytes) {
+    e2b__handling_fail(h, 413, "Request body is too large");
+    return false;
+  }
+  if (request->json != NULL) {
+    h->body = cJSON_Duplicate(request->json, true);
+  } else if (request->body_len > 0) {
+    h->body = e2b__json_parse(request->body, request->body_len);
+  }
+  if (cJSON_IsObject(h->body)) return true;
+  e2b__handling_fail(h, 400, "Invalid JSON in request body");
+  return false;
+}
+
+static void serve(e2b__handling_t *h, const e2b_http_request *request) {
+  const char *method = request->method != NULL ? request->method : "";
+  const bool get = strcmp(method, "GET") == 0;
+  if (!check_origin(h, request)) return;
+  if (strcmp(method, "OPTIONS") == 0) {
+    e2b__handling_answer_empty(h, 204, h->origin != NULL);
+    return;
+  }
+  if (!get && strcmp(method, "POST") != 0) {
+    e2b__handling_fail(h, 405, "Only POST requests are supported");
+    return;
+  }
+  const char *name = authorize(h->handler, request);
+  if (name == NULL) {
+    e2b__handling_fail(h, 401, "Unauthorized");
+    return;
+  }
+  h->caller = e2b__caller_get(h->handler, name);
+  if (h->caller == NULL) {
+    e2b__handling_fail(h, 500, "out of memory");
+  } else if (get) {
+    e2b__action_start_stream(h, request);
+  } else if (read_body(h, request)) {
+    e2b__action_start(h);
+  }
+}
+
+e2b_future_t *e2b_handle_request(e2b_handler_t *handler, const e2b_http_request *given) {
+  if (handler == NULL) return NULL;
+  e2b_future_t *future =
+      e2b__future_new(&handler->client->queue, E2B__KIND_HTTP_RESPONSE, "e2b_handle_request");
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  e2b__handling_t *h = e2b__handling_new(handler, future);
+  if (h == NULL) {
+    e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
+    return future;
+  }
+  e2b_http_request request;
+  e2b__options_copy(&request, sizeof request, given);
+  if (handler->released) {
+    e2b__handling_fail(h, 503, "The handler is closed");
+  } else {
+    serve(h, &request);
+  }
+  return future;
+}
+
+const e2b_http_response_t *e2b_future_http_response(const e2b_future_t *future) {
+  return e2b__future_value(future, E2B__KIND_HTTP_RESPONSE);
+}

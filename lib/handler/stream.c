@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "handler/stream.h"
+
+enum {
+  HOLD_AT = 64 << 10, /* kept bytes from which on the source is held back */
+  MOST_KEPT = 4 << 20
+};
+
+static void claim(e2b_http_stream_t *stream) {
+  if (stream->lent_by != NULL) stream->lent_by->stream = NULL;
+  stream->lent_by = NULL;
+}
+
+static void forget(e2b_http_stream_t *stream) {
+  claim(stream);
+  e2b__queue_cancel(&stream->task);
+  e2b__list_remove(&stream->node);
+  stream->caller->streams--;
+  e2b__caller_drop(stream->caller);
+  e2b__buffer_free(&stream->kept);
+  e2b_handler_t *handler = stream->handler;
+  e2b__free(stream);
+  e2b__handler_drop(handler);
+}
+
+static void let_source_go(e2b_http_stream_t *stream) {
+  const e2b__http_stream_source_t *source = stream->source;
+  stream->source = NULL;
+  if (source != NULL) source->gone(stream->ctx);
+}
+
+static void wake(e2b_http_stream_t *stream) {
+  e2b__queue_push(&stream->handler->client->queue, &stream->task);
+}
+
+static void give(e2b_http_stream_t *stream, const char *data, size_t len) {
+  e2b__call_out_begin();
+  stream->on_data(stream, data, len, stream->user_data);
+  e2b__call_out_end();
+}
+
+static void deliver_kept(e2b_http_stream_t *stream) {
+  e2b__buffer_t taken = stream->kept;
+  e2b__buffer_init(&stream->kept, MOST_KEPT);
+  if (taken.len > 0) give(stream, taken.data, taken.len);
+  e2b__buffer_free(&taken);
+  if (stream->held && !stream->paused && stream->state == E2B__HTTP_STREAM_OPEN &&
+      stream->kept.len == 0) {
+    stream->held = false;
+    if (stream->source != NULL) stream->source->resume(stream->ctx);
+  }
+}
+
+static void on_task(e2b__task_t *task) {
+  e2b_http_stream_t *stream = E2B__CONTAINER(task, e2b_http_stream_t, task);
+  if ((stream->state == E2B__HTTP_STREAM_OPEN || stream->state == E2B__HTTP_STREAM_FINISHED) &&
+      !stream->paused) {
+    deliver_kept(stream);
+    if (stream->state == E2B__HTTP_STREAM_FINISHED && stream->kept.len == 0 && !stream->paused) {
+      stream->state = E2B__HTTP_STREAM_ENDED;
+    }
+  }
+  if (stream->state != E2B__HTTP_STREAM_ENDED) return;
+  let_source_go(stream);
+  if (stream->on_end != NULL) {
+    e2b__call_out_begin();
+    stream->on_end(stream, stream->user_data);
+    e2b__call_out_end();
+  }
+  forget(stream);
+}
+
+e2b_http_stream_t *e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *source,
+                                        void *ctx) {
+  e2b_http_stream_t *stream = e2b__calloc(1, sizeof *stream);
+  if (stream == NULL) return NULL;
+  stream->handler = h->handler;
+  e2b__handler_hold(stream->handler);
+  stream->caller = h->caller;
+  stream->caller->refs++;
+  stream->caller->streams++;
+  stream->source = source;
+  stream->ctx = ctx;
+  e2b__buffer_init(&stream->kept, MOST_KEPT);
+  e2b__task_init(&stream->task, on_task);
+  e2b__list_init(&stream->node);
+  e2b__list_append(&stream->handler->streams, &stream->node);
+  return stream;
+}
+
+static void hold_source(e2b_http_stream_t *stream) {
+  if (stream->held || stream->source == NULL) return;
+  stream->held = true;
+  stream->source->pause(stream->ctx);
+}
+
+int e2b__http_stream_write(e2b_http_stream_t *stream, const void *data, size_t len) {
+  if (stream->state == E2B__HTTP_STREAM_FINISHED || stream->state == E2B__HTTP_STREAM_ENDED) {
+    return 0;
+  }
+  int rc = e2b__buffer_append(&stream->kept, data, len);
+  if (rc != 0) return rc;
+  if (stream->state == E2B__HTTP_STREAM_OPEN && !stream->paused) wake(stream);
+  if (stream->kept.len >= HOLD_AT) hold_source(stream);
+  return 0;
+}
+
+void e2b__http_stream_finish(e2b_http_stream_t *stream) {
+  stream->source = NULL;
+  if (stream->state == E2B__HTTP_STREAM_WAITING) {
+    stream->state = E2B__HTTP_STREAM_FINISHED; /* start() finds it so */
+  } else if (stream->state == E2B__HTTP_STREAM_OPEN) {
+    stream->state = E2B__HTTP_STREAM_FINISHED;
+    wake(stream);
+  }
+}
+
+int e2b_http_stream_start(e2b_http_stream_t *stream, e2b_http_stream_data_cb on_data,
+                          e2b_http_stream_end_cb on_end, void *user_data) {
+  if (stream == NULL || on_data == NULL) return E2B_EINVAL;
+  if (stream->on_data != NULL) return E2B_EALREADY;
+  claim(stream);
+  stream->on_data = on_data;
+  stream->on_end = on_end;
+  stream->user_data = user_data;
+  if (stream->state == E2B__HTTP_STREAM_WAITING) stream->state = E2B__HTTP_STREAM_OPEN;
+  wake(stream);
+  return 0;
+}
+
+void e2b_http_stream_pause(e2b_http_stream_t *stream) {
+  stream->paused = true;
+  hold_source(stream);
+}
+
+void e2b_http_stream_resume(e2b_http_stream_t *stream) {
+  if (!stream->paused) return;
+  stream->paused = false;
+  wake(stream);
+}
+
+void e2b_http_stream_receive(e2b_http_stream_t *stream, const void *data, size_t len) {
+  if (stream->source != NULL && stream->source->receive != NULL) {
+    stream->source->receive(stream->ctx, data, len);
+  }
+}
+
+void e2b_http_stream_close(e2b_http_stream_t *stream) {
+  if (stream == NULL || stream->state == E2B__HTTP_STREAM_ENDED) return;
+  stream->state = E2B__HTTP_STREAM_ENDED;
+  wake(stream);
+}
+
+void e2b__http_stream_close_all(e2b_handler_t *handler) {
+  for (e2b__list_t *node = handler->streams.next; node != &handler->streams; node = node->next) {
+    e2b_http_stream_close(E2B__CONTAINER(node, e2b_http_stream_t, node));
+  }
+}

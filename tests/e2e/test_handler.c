@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "proto/json.h"
+#include "support/scene.h"
+
+/* The JSON contract of the request handler: each action, what it refuses and in which words. */
+
+static e2b_handler_t *handler;
+static cJSON *kept[64];
+static size_t kept_count;
+
+static int open_handler(void **state) {
+  if (scene_open(state) != 0) return -1;
+  e2b_handler_options options;
+  E2B_INIT(&options);
+  options.allow_anyone = E2B_ON;
+  return e2b_handler_new(scene.client, &options, &handler);
+}
+
+static int close_handler(void **state) {
+  e2b_handler_release(handler);
+  return scene_close(state);
+}
+
+static int tidy(void **state) {
+  while (kept_count > 0) {
+    cJSON_Delete(kept[--kept_count]);
+  }
+  return scene_tidy(state);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, NULL, tidy)
+
+/* What is sent where the test does not say. */
+static e2b_http_request request_of(const char *method, const char *body) {
+  e2b_http_request request;
+  E2B_INIT(&request);
+  request.method = method;
+  request.path = "/api/compute";
+  request.body = body;
+  request.body_len = body != NULL ? strlen(body) : 0;
+  return request;
+}
+
+static const e2b_http_response_t *answer_of(e2b_handler_t *to, const e2b_http_request *request) {
+  return e2b_future_http_response(OK(e2b_handle_request(to, request)));
+}
+
+static const char *header_of(const e2b_http_response_t *answer, const char *name) {
+  for (size_t i = 0; i < answer->headers_count; i++) {
+    if (strcmp(answer->headers[i].name, name) == 0) return answer->headers[i].value;
+  }
+  return NULL;
+}
+
+static const cJSON *json_of(const e2b_http_response_t *answer) {
+  assert_string_equal(header_of(answer, "Content-Type"), "application/json");
+  cJSON *json = e2b__json_parse(answer->body.ptr, answer->body.len);
+  assert_non_null(json);
+  assert_true(kept_count < sizeof kept / sizeof *kept);
+  kept[kept_count++] = json;
+  return json;
+}
+
+static const cJSON *ask_for(int status, const char *body) {
+  const e2b_http_request request = request_of("POST", body);
+  const e2b_http_response_t *answer = answer_of(handler, &request);
+  if (answer->status != status) {
+    fail_msg("%s: %d instead of %d: %s", body, answer->status, status, answer->body.ptr);
+  }
+  return json_of(answer);
+}
+
+/* The answer to an action that must succeed; `members` is what follows the action's name. */
+static const cJSON *ask(const char *action, const char *members) {
+  char body[4096];
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.%s\",\"sandboxId\":\"%s\"%s}", action,
+           e2b_sandbox_id(scene.sandbox), members);
+  const cJSON *json = ask_for(200, body);
+  assert_true(e2b__json_bool(json, "success", false));
+  assert_string_equal(e2b__json_string(json, "provider", ""), "e2b");
+  return json;
+}
+
+static void refused(int status, const char *body, const char *error) {
+  const cJSON *json = ask_for(status, body);
+  assert_false(e2b__json_bool(json, "success", true));
+  assert_string_equal(e2b__json_string(json, "error", ""), error);
+}
+
+/* --- what each action requires ------------------------------------------------------------------
+ */
+
+static void every_action_says_what_it_misses(void **state) {
+  static const struct {
+    const char *body;
+    const char *error;
+  } table[] = {
+      {"{}", "Unknown action: undefined"},
+      {"{\"action\":5}", "Unknown action: undefined"},
+      {"{\"action\":\"nothing\"}", "Unknown action: nothing"},
+      {"{\"action\":\"compute.sandbox.\"}", "Unknown action: compute.sandbox."},
+      {"{\"action\":\"compute.sandbox.destroy\"}", "Sandbox ID is required for destroy action"},
+      {"{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":\"\"}",
+       "Sandbox ID is required for destroy action"},
+      {"{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":null}",
+       "Sandbox ID is required for destroy action"},
+      {"{\"action\":\"compute.sandbox.getInfo\"}", "Sandbox ID is required for getInfo action"},
+      {"{\"action\":\"compute.sandbox.runCode\"}", "Code is required for runCode action"},
+      {"{\"action\":\"compute.sandbox.runCode\",\"code\":\"\"}",
+       "Code is required for runCode action"},
+      {"{\"action\":\"compute.sandbox.runCommand\"}", "Command is required for runCommand action"},
+      {"{\"action\":\"compute.sandbox.filesystem.readFile\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.readFile\",\"sandboxId\":\"x\"}",
+       "File path is required for readFile action"},
+      {"{\"action\":\"compute.sandbox.filesystem.writeFile\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.writeFile\",\"sandboxId\":\"x\"}",
+       "File path is required for writeFile action"},
+      {"{\"action\":\"compute.sandbox.filesystem.writeFile\",\"sandboxId\":\"x\",\"path\":\"/a\"}",
+       "File content is required for writeFile action"},
+      {"{\"action\":\"compute.sandbox.filesystem.mkdir\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.mkdir\",\"sandboxId\":\"x\"}",
+       "Directory path is required for mkdir action"},
+      {"{\"action\":\"compute.sandbox.filesystem.readdir\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.readdir\",\"sandboxId\":\"x\"}",
+       "Directory path is required for readdir action"},
+      {"{\"action\":\"compute.sandbox.filesystem.exists\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.exists\",\"sandboxId\":\"x\"}",
+       "Path is required for exists action"},
+      {"{\"action\":\"compute.sandbox.filesystem.remove\"}",
+       "Sandbox ID is required for filesystem operations"},
+      {"{\"action\":\"compute.sandbox.filesystem.remove\",\"sandboxId\":\"x\"}",
+       "Path is required for remove action"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    refused(400, table[i].body, table[i].error);
+    tidy(NULL);
+  }
+}
+
+static void wrong_types_are_named(void **state) {
+  static const struct {
+    const char *body;
+    const char *error;
+  } table[] = {
+      {"{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":7}",
+       "Field 'sandboxId' must be a string"},
+      {"{\"action\":\"compute.sandbox.runCode\",\"code\":[]}", "Field 'code' must be a string"},
+      {"{\"action\":\"compute.sandbox.runCode\",\"code\":\"1\",\"runtime\":1}",
+       "Field 'runtime' must be a string"},
+      {"{\"action\":\"compute.sandbox.runCode\",\"code\":\"1\",\"runtime\":\"cobol\"}",
+       "Unknown runtime: cobol"},
+      {"{\"action\":\"compute.sandbox.create\",\"options\":[]}",
+       "Field 'options' must be an object"},
+      {"{\"action\":\"compute.sandbox.runCommand\",\"command\":\"ls\",\"args\":\"-l\"}",
+       "Field 'args' must be an array of strings"},
+      {"{\"action\":\"compute.sandbox.runCommand\",\"command\":\"ls\",\"args\":[1]}",
+       "Field 'args' must be an array of strings"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    refused(400, table[i].body, table[i].error);
+  }
+}
+
+static void a_body_that_is_no_json_object_is_refused(void **state) {
+  static const char *const bodies[] = {"",     "{",     "[]",   "1",
+                                       "null", "\"x\"", "{} x", "{\"a\":\"\xff\"}"};
+  (void)state;
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    refused(400, bodies[i], "Invalid JSON in request body");
+  }
+}
+
+static void other_methods_are_refused(void **state) {
+  static const char *const methods[] = {"PUT", "DELETE", "HEAD", "get", ""};
+  (void)state;
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    const e2b_http_request request = request_of(methods[i], "{}");
+    const e2b_http_response_t *answer = answer_of(handler, &request);
+    assert_int_equal(answer->status, 405);
+    assert_string_equal(header_of(answer, "Allow"), "GET, POST, OPTIONS");
+    assert_string_equal(e2b__json_string(json_of(answer), "error", ""),
+                        "Only POST requests are supported");
+  }
+}
+
+static void unknown_sandboxes_are_not_found(void **state) {
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  static const char *const ids[] = {"inothing0000000000000", "../v2/sandboxes", "a b", "%2e%2e"};
+  for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+    char body[256];
+    char error[256];
+    snprintf(error, sizeof error, "Sandbox with ID %s not found", ids[i]);
+    snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.getInfo\",\"sandboxId\":\"%s\"}",
+             ids[i]);
+    refused(404, body, error);
+    snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":\"%s\"}",
+             ids[i]);
+    refused(404, body, error);
+    snprintf(
+        body, sizeof body,
+        "{\"action\":\"compute.sandbox.filesystem.exists\",\"sandboxId\":\"%s\",\"path\":\"/\"}",
+        ids[i]);
+    refused(404, body, error);
+  }
+}
+
+/* --- what each action does ----------------------------------------------------------------------
+ */
+
+static void code_is_run(void **state) {
+  (void)state;
+  const cJSON *json = ask("runCode", ",\"runtime\":\"python\",\"code\":\"import sys; print(6 * 7); "
+                                     "print('oh', file=sys.stderr); sys.exit(3)\"");
+  const cJSON *result = cJSON_GetObjectItem(json, "result");
+  assert_string_equal(e2b__json_string(result, "stdout", ""), "42\n");
+  assert_string_equal(e2b__json_string(result, "stderr", ""), "oh\n");
+  assert_int_equal(e2b__json_int(result, "exitCode", -1), 3);
+  assert_true(e2b__json_int(result, "executionTime", -1) >= 0);
+  assert_string_equal(e2b__json_string(json, "sandboxId", ""), e2b_sandbox_id(scene.sandbox));
+}
+
+static void code_that_does_not_parse_is_the_callers_fault(void **state) {
+  (void)state;
+  char body[512];
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCode\",\"sandboxId\":\"%s\",\"runtime\":\"python\","
+           "\"code\":\"print(\"}",
+           e2b_sandbox_id(scene.sandbox));
+  const cJSON *json = ask_for(400, body);
+  assert_non_null(strstr(e2b__json_string(json, "error", ""), "Syntax error: SyntaxError"));
+}
+
+static void commands_take_arguments_as_they_are_or_a_line_of_shell(void **state) {
+  (void)state;
+  const cJSON *json =
+      ask("runCommand", ",\"command\":\"printf\",\"args\":[\"[%s]\",\"a b\",\"$HOME\"]");
+  assert_string_equal(e2b__json_string(cJSON_GetObjectItem(json, "result"), "stdout", ""),
+                      "[a b][$HOME]");
+  json = ask("runCommand", ",\"command\":\"echo a | tr a b\"");
+  assert_string_equal(e2b__json_string(cJSON_GetObjectItem(json, "result"), "stdout", ""), "b\n");
+}
+
+static void files_are_written_read_listed_and_removed(void **state) {
+  (void)state;
+  char members[512];
+  const char *directory = scene_path("of-handler");
+  snprintf(members, sizeof members, ",\"path\":\"%s\"", directory);
+  ask("filesystem.mkdir", members);
+  snprintf(members, sizeof members, ",\"path\":\"%s/a.txt\",\"content\":\"h\\u00e9\\n\"",
+           directory);
+  ask("filesystem.writeFile", members);
+  snprintf(members, sizeof members, ",\"path\":\"%s/empty\",\"content\":\"\"", directory);
+  ask("filesystem.writeFile", members);
+  snprintf(members, sizeof members, ",\"path\":\"%s/a.txt\"", directory);
+  assert_string_equal(e2b__json_string(ask("filesystem.readFile", members), "fileContent", ""),
+                      "h\xc3\xa9\n");
+  assert_true(e2b__json_bool(ask("filesystem.exists", members), "exists", false));
+  snprintf(members, sizeof members, ",\"path\":\"%s\"", directory);
+  const cJSON *files = cJSON_GetObjectItem(ask("filesystem.readdir", members), "files");
+  assert_int_equal(cJSON_GetArraySize(files), 2);
+  const cJSON *first = cJSON_GetArrayItem(files, 0);
+  assert_string_equal(e2b__json_string(first, "name", ""), "a.txt");
+  assert_int_equal(e2b__json_int(first, "size", -1), 4);
+  assert_false(e2b__json_bool(first, "isDirectory", true));
+  assert_true(e2b__json_time_ms(first, "lastModified", -1) > 0);
+  ask("filesystem.remove", members);
+  assert_false(e2b__json_bool(ask("filesystem.exists", members), "exists", true));
+}
+
+static void bytes_travel_as_base64(void **state) {
+  (void)state;
+  char members[512];
+  const char *path = scene_path("bytes");
+  snprintf(members, sizeof members,
+           ",\"path\":\"%s\",\"content\":\"AP/+gA==\",\"encoding\":\"base64\"", path);
+  ask("filesystem.writeFile", members);
+  assert_bytes(*BYTES(e2b_files_read(scene.sandbox, path, NULL)), "\x00\xff\xfe\x80", 4);
+  snprintf(members, sizeof members, ",\"path\":\"%s\",\"encoding\":\"base64\"", path);
+  const cJSON *json = ask("filesystem.readFile", members);
+  assert_string_equal(e2b__json_string(json, "fileContent", ""), "AP/+gA==");
+}
+
+static void a_missing_file_is_not_found(void **state) {
+  (void)state;
+  char body[512];
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.filesystem.readFile\",\"sandboxId\":\"%s\","
+           "\"path\":\"/no/such/file\"}",
+           e2b_sandbox_id(scene.sandbox));
+  ask_for(404, body);
+}
+
+static void sandboxes_are_made_described_listed_and_ended(void **state) {
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  const cJSON *json =
+      ask_for(200, "{\"action\":\"compute.sandbox.create\",\"options\":{\"timeout\":"
+                   "120000,\"runtime\":\"node\"}}");
+  const char *id = e2b__json_string(json, "sandboxId", "");
+  char body[512];
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.getInfo\",\"sandboxId\":\"%s\"}", id);
+  const cJSON *info = cJSON_GetObjectItem(ask_for(200, body), "info");
+  assert_string_equal(e2b__json_string(info, "id", ""), id);
+  assert_string_equal(e2b__json_string(info, "runtime", ""), "node");
+  assert_string_equal(e2b__json_string(info, "status", ""), "running");
+  assert_true(e2b__json_time_ms(info, "createdAt", -1) > 0);
+  assert_in_range(e2b__json_int(info, "timeout", 0), 119000, 121000);
+  json = ask_for(200, "{\"action\":\"compute.sandbox.list\"}");
+  bool listed = false;
+  const cJSON *item;
+  cJSON_ArrayForEach(item, cJSON_GetObjectItem(json, "sandboxes")) {
+    if (strcmp(e2b__json_string(item, "sandboxId", ""), id) == 0) listed = true;
+  }
+  assert_true(listed);
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":\"%s\"}", id);
+  ask_for(200, body);
+  char error[256];
+  snprintf(error, sizeof error, "Sandbox with ID %s not found", id);
+  refused(404, body, error);
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCode\",\"code\":\"1\",\"sandboxId\":\"%s\"}", id);
+  refused(404, body, error);
+}
+
+static void a_run_without_a_sandbox_gets_one(void **state) {
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  const cJSON *json =
+      ask_for(200, "{\"action\":\"compute.sandbox.runCommand\",\"command\":\"echo new\"}");
+  assert_string_equal(e2b__json_string(cJSON_GetObjectItem(json, "result"), "stdout", ""), "new\n");
+  const char *id = e2b__json_string(json, "sandboxId", "");
+  assert_string_not_equal(id, e2b_sandbox_id(scene.sandbox));
+  assert_true(YES(e2b_sandbox_kill_by_id(scene.client, id)));
+}
+
+/* --- a run as it happens ------------------------------------------------------------------------
+ */
+
+typedef struct viewer {
+  char text[65536];
+  size_t len;
+  bool ended;
+} viewer;
+
+static void on_data(e2b_http_stream_t *stream, const char *data, size_t len, void *user_data) {
+  viewer *v = user_data;
+  (void)stream;
+  assert_true(v->len + len < sizeof v->text);
+  memcpy(v->text + v->len, data, len);
+  v->len += len;
+  v->text[v->len] = '\0';
+}
+
+static void on_end(e2b_http_stream_t *stream, void *user_data) {
+  (void)stream;
+  ((viewer *)user_data)->ended = true;
+}
+
+static e2b_http_stream_t *stream_of(const char *members, viewer *v) {
+  char body[1024];
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\"%s}",
+           e2b_sandbox_id(scene.sandbox), members);
+  const e2b_http_request request = request_of("POST", body);
+  const e2b_http_response_t *answer = answer_of(handler, &request);
+  assert_int_equal(answer->status, 200);
+  assert_string_equal(header_of(answer, "Content-Type"), "text/event-stream");
+  e2b_http_stream_t *stream = answer->stream;
+  assert_non_null(stream);
+  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, v), 0);
+  return stream;
+}
+
+static void a_run_is_streamed_as_events(void **state) {
+  static viewer v;
+  (void)state;
+  memset(&v, 0, sizeof v);
+  stream_of(",\"command\":\"echo out; echo err >&2; exit 4\"", &v);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  assert_non_null(strstr(v.text, "data: {\"type\":\"started\",\"sandboxId\":\""));
+  assert_non_null(strstr(v.text, "data: {\"type\":\"stdout\",\"data\":\"out\\n\"}\n\n"));
+  assert_non_null(strstr(v.text, "data: {\"type\":\"stderr\",\"data\":\"err\\n\"}\n\n"));
+  assert_non_null(strstr(v.text, "data: {\"type\":\"result\",\"success\":true,\"result\":{"));
+  assert_non_null(strstr(v.text, "\"exitCode\":4"));
+}
+
+static void a_browser_that_leaves_ends_its_run(void **state) {
+  static viewer v;
+  (void)state;
+  memset(&v, 0, sizeof v);
+  const char *name = scene_path("left-behind");
+  char members[512];
+  snprintf(members, sizeof members, ",\"command\":\"echo up; exec -a %s sleep 1000\"", name);
+  e2b_http_stream_t *stream = stream_of(members, &v);
+  for (unsigned tries = 0; strstr(v.text, "up") == NULL; tries++) {
+    scene_pace(tries);
+  }
+  e2b_http_stream_close(stream);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  char line[512];
+  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
+  for (unsigned tries = 0; scene_can(line); tries++) {
+    scene_pace(tries);
+  }
+}
+
+static void a_paused_stream_holds_the_output_and_loses_none(void **state) {
+  static viewer v;
+  (void)state;
+  memset(&v, 0, sizeof v);
+  e2b_http_stream_t *stream = stream_of(",\"command\":\"seq 1 2000\"", &v);
+  e2b_http_stream_pause(stream);
+  const bool never = false;
+  scene_turn(PACE_MS, &never);
+  assert_int_equal(v.len, 0);
+  e2b_http_stream_resume(stream);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  assert_non_null(strstr(v.text, "\\n2000\\n"));
+  assert_non_null(strstr(v.text, "\"type\":\"result\""));
+}
+
+static void an_answer_that_nobody_reads_costs_nothing(void **state) {
+  (void)state;
+  char body[512];
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
+           "\"command\":\"sleep 1000\"}",
+           e2b_sandbox_id(scene.sandbox));
+  const e2b_http_request request = request_of("POST", body);
+  answer_of(handler, &request); /* released after the test, with the stream that nobody took */
+}
+
+/* --- who may call, and from where ---------------------------------------------------------------
+ */
+
+static const e2b_http_response_t *with_header(e2b_handler_t *to, const char *method,
+                                              const char *body, const char *name,
+                                              const char *value) {
+  const e2b_pair_t headers[] = {{"Host", "app.example"}, {name, value}};
+  e2b_http_request request = request_of(method, body);
+  request.headers = headers;
+  request.headers_count = 2;
+  return answer_of(to, &request);
+}
+
+#define LIST "{\"action\":\"compute.sandbox.list\"}"
+
+static void a_handler_wants_to_know_who_may_call(void **state) {
+  e2b_handler_options options;
+  e2b_handler_t *none;
+  (void)state;
+  E2B_INIT(&options);
+  assert_int_equal(e2b_handler_new(scene.client, &options, &none), E2B_EINVAL);
+  assert_int_equal(e2b_handler_new(scene.client, NULL, &none), E2B_EINVAL);
+  options.bearer_token = "";
+  assert_int_equal(e2b_handler_new(scene.client, &options, &none), E2B_EINVAL);
+  assert_null(none);
+}
+
+static void a_wrong_token_is_unauthorized(void **state) {
+  e2b_handler_options options;
+  e2b_handler_t *guarded;
+  (void)state;
+  E2B_INIT(&options);
+  options.bearer_token = "sesame";
+  options.allow_anyone = E2B_ON; /* a token comes before it */
+  assert_int_equal(e2b_handler_new(scene.client, &options, &guarded), 0);
+  static const char *const wrong[] = {"Bearer sesam", "Bearer sesame1", "Bearer ",
+                                      "sesame",       "Basic sesame",   "Bearer SESAME"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    const e2b_http_response_t *answer =
+        with_header(guarded, "POST", "{}", "Authorization", wrong[i]);
+    assert_int_equal(answer->status, 401);
+    assert_string_equal(header_of(answer, "WWW-Authenticate"), "Bearer");
+    assert_null(strstr(answer->body.ptr, "sesame"));
+  }
+  assert_int_equal(with_header(guarded, "POST", "{}", "authorization", "bearer sesame")->status,
+                   400);
+  assert_int_equal(
+      with_header(guarded, "POST", "{}", "Sec-WebSocket-Protocol", "x, e2b-bearer.sesame")->status,
+      400);
+  assert_int_equal(
+      with_header(guarded, "POST", "{}", "Sec-WebSocket-Protocol", "e2b-bearer.sesam")->status,
+      401);
+  e2b_handler_release(guarded);
+}
+
+static void pages_of_other_sites_are_kept_out(void **state) {
+  static const char *const allowed[] = {"https://good.example"};
+  e2b_handler_options options;
+  e2b_handler_t *guarded;
+  (void)state;
+  E2B_INIT(&options);
+  options.allow_anyone = E2B_ON;
+  options.allowed_origins = allowed;
+  options.allowed_origins_count = 1;
+  assert_int_equal(e2b_handler_new(scene.client, &options, &guarded), 0);
+  const e2b_http_response_t *answer =
+      with_header(guarded, "POST", "{}", "Origin", "https://evil.example");
+  assert_int_equal(answer->status, 403);
+  assert_null(header_of(answer, "Access-Control-Allow-Origin"));
+  assert_int_equal(with_header(guarded, "POST", "{}", "Origin", "null")->status, 403);
+  assert_int_equal(with_header(guarded, "OPTIONS", NULL, "Origin", "https://evil.example")->status,
+                   403);
+  assert_int_equal(
+      with_header(guarded, "POST", "{}", "Origin", "https://good.example\r\nX: y")->status, 403);
+  assert_int_equal(with_header(guarded, "POST", "{}", "Origin", "https://app.example")->status,
+                   400);
+  answer = with_header(guarded, "POST", "{}", "Origin", "https://good.example");
+  assert_int_equal(answer->status, 400);
+  assert_string_equal(header_of(answer, "Access-Control-Allow-Origin"), "https://good.example");
+  answer = with_header(guarded, "OPTIONS", NULL, "Origin", "https://good.example");
+  assert_int_equal(answer->status, 204);
+  assert_non_null(header_of(answer, "Access-Control-Allow-Headers"));
+  e2b_handler_release(guarded);
+}
+
+static const char *who(const e2b_http_request *request, void *user_data) {
+  (void)user_data;
+  for (size_t i = 0; i < request->headers_count; i++) {
+    if (strcmp(request->headers[i].name, "X-User") == 0) return request->headers[i].value;
+  }
+  return NULL;
+}
+
+static void callers_do_not_reach_each_others_sandboxes(void **state) {
+  e2b_handler_options options;
+  e2b_handler_t *guarded;
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  E2B_INIT(&options);
+  options.authorize = who;
+  options.max_sandboxes = 1;
+  assert_int_equal(e2b_handler_new(scene.client, &options, &guarded), 0);
+  assert_int_equal(with_header(guarded, "POST", LIST, "X-Nobody", "x")->status, 401);
+  static const char create[] = "{\"action\":\"compute.sandbox.create\"}";
+  const cJSON *made = json_of(with_header(guarded, "POST", create, "X-User", "ann"));
+  const char *id = e2b__json_string(made, "sandboxId", "");
+  assert_string_not_equal(id, "");
+  /* Her second is one too many, his first is not. */
+  const e2b_http_response_t *answer = with_header(guarded, "POST", create, "X-User", "ann");
+  assert_int_equal(answer->status, 429);
+  assert_non_null(header_of(answer, "Retry-After"));
+  char body[512];
+  static const char *const actions[] = {"getInfo", "destroy", "runCode"};
+  for (size_t i = 0; i < 3; i++) {
+    snprintf(body, sizeof body,
+             "{\"action\":\"compute.sandbox.%s\",\"code\":\"1\",\"sandboxId\":\"%s\"}", actions[i],
+             id);
+    assert_int_equal(with_header(guarded, "POST", body, "X-User", "bob")->status, 404);
+  }
+  answer = with_header(guarded, "POST", LIST, "X-User", "bob");
+  assert_null(strstr(answer->body.ptr, id));
+  assert_non_null(strstr(with_header(guarded, "POST", LIST, "X-User", "ann")->body.ptr, id));
+  /* A handler that was started anew has to ask, and finds the same. */
+  e2b_handler_release(guarded);
+  assert_int_equal(e2b_handler_new(scene.client, &options, &guarded), 0);
+  assert_int_equal(with_header(guarded, "POST", body, "X-User", "bob")->status, 404);
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.getInfo\",\"sandboxId\":\"%s\"}", id);
+  answer = with_header(guarded, "POST", body, "X-User", "ann");
+  assert_int_equal(answer->status, 200);
+  assert_null(strstr(answer->body.ptr, "e2bHandlerCaller"));
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":\"%s\"}", id);
+  assert_int_equal(with_header(guarded, "POST", body, "X-User", "ann")->status, 200);
+  e2b_handler_release(guarded);
+}
+
+static void a_body_past_the_limit_is_refused(void **state) {
+  e2b_handler_options options;
+  e2b_handler_t *guarded;
+  (void)state;
+  E2B_INIT(&options);
+  options.allow_anyone = E2B_ON;
+  options.max_body_bytes = 10;
+  assert_int_equal(e2b_handler_new(scene.client, &options, &guarded), 0);
+  const e2b_http_request request = request_of("POST", "{\"action\":\"x\"}");
+  assert_int_equal(answer_of(guarded, &request)->status, 413);
+  e2b_handler_release(guarded);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(every_action_says_what_it_misses),
+      TEST(wrong_types_are_named),
+      TEST(a_body_that_is_no_json_object_is_refused),
+      TEST(other_methods_are_refused),
+      TEST(unknown_sandboxes_are_not_found),
+      TEST(code_is_run),
+      TEST(code_that_does_not_parse_is_the_callers_fault),
+      TEST(commands_take_arguments_as_they_are_or_a_line_of_shell),
+      TEST(files_are_written_read_listed_and_removed),
+      TEST(bytes_travel_as_base64),
+      TEST(a_missing_file_is_not_found),
+      TEST(sandboxes_are_made_described_listed_and_ended),
+      TEST(a_run_without_a_sandbox_gets_one),
+      TEST(a_run_is_streamed_as_events),
+      TEST(a_browser_that_leaves_ends_its_run),
+      TEST(a_paused_stream_holds_the_output_and_loses_none),
+      TEST(an_answer_that_nobody_reads_costs_nothing),
+      TEST(a_handler_wants_to_know_who_may_call),
+      TEST(a_wrong_token_is_unauthorized),
+      TEST(pages_of_other_sites_are_kept_out),
+      TEST(callers_do_not_reach_each_others_sandboxes),
+      TEST(a_body_past_the_limit_is_refused),
+  };
+  return cmocka_run_group_tests_name("handler", tests, open_handler, close_handler);
+}
