@@ -4,15 +4,50 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/json_record.h"
 #include "proto/url.h"
 
-static const char *keep(e2b__arena_t *arena, const cJSON *object, const char *name, bool *ok) {
-  const char *value = e2b__json_string(object, name, "");
-  if (*value == '\0') return "";
-  const char *copy = e2b__arena_strndup(arena, value, strlen(value));
-  if (copy == NULL) *ok = false;
-  return copy;
-}
+static const e2b__record_field_t record_fields[] = {
+    E2B__FIELD(TEXT, "sandboxID", e2b__sandbox_record_t, id),
+    E2B__FIELD(TEXT, "templateID", e2b__sandbox_record_t, template_id),
+    E2B__FIELD(TEXT, "domain", e2b__sandbox_record_t, domain),
+    E2B__FIELD(TEXT, "envdVersion", e2b__sandbox_record_t, envd_version),
+    E2B__FIELD(TEXT, "envdAccessToken", e2b__sandbox_record_t, access_token),
+    E2B__FIELD(TEXT, "trafficAccessToken", e2b__sandbox_record_t, traffic_token),
+    E2B__FIELDS_END,
+};
+
+/* What `info` holds beside the members as they come. */
+typedef struct info_record {
+  e2b_sandbox_info_t info;
+  const char *on_timeout;
+} info_record;
+
+#define INFO(KIND, name, member) E2B__FIELD(KIND, name, info_record, info.member)
+
+static const e2b__record_field_t lifecycle_fields[] = {
+    INFO(TOGGLE, "autoResume", auto_resume),
+    E2B__FIELD(TEXT, "onTimeout", info_record, on_timeout),
+    E2B__FIELDS_END,
+};
+
+static const e2b__record_field_t info_fields[] = {
+    INFO(TEXT, "sandboxID", id),
+    INFO(TEXT, "templateID", template_id),
+    INFO(TEXT, "alias", alias),
+    INFO(TIME, "startedAt", started_at_ms),
+    INFO(TIME, "endAt", end_at_ms),
+    INFO(TEXT, "state", status),
+    INFO(INT, "cpuCount", cpu_count),
+    INFO(INT, "memoryMB", memory_mb),
+    INFO(INT, "diskSizeMB", disk_mb),
+    INFO(TEXT, "envdVersion", envd_version),
+    INFO(TOGGLE, "allowInternetAccess", internet_access),
+    INFO(TEXT, "domain", domain),
+    E2B__FIELD_PAIRS("metadata", info_record, info.metadata, info.metadata_count),
+    E2B__FIELD_NESTED("lifecycle", lifecycle_fields),
+    E2B__FIELDS_END,
+};
 
 /* What becomes a host name or a header line has to be fit for it: nothing that a server says is to
  * end a line or to lead to another host. */
@@ -33,102 +68,43 @@ static int check_record(const e2b__sandbox_record_t *record) {
 
 int e2b__sandbox_record_parse(e2b__arena_t *arena, const char *body, size_t len,
                               e2b__sandbox_record_t *record) {
-  cJSON *json = e2b__json_parse(body, len);
-  if (!cJSON_IsObject(json)) {
-    cJSON_Delete(json);
-    return E2B_EPROTOCOL;
-  }
-  bool ok = true;
-  record->id = keep(arena, json, "sandboxID", &ok);
-  record->template_id = keep(arena, json, "templateID", &ok);
-  record->domain = keep(arena, json, "domain", &ok);
-  record->envd_version = keep(arena, json, "envdVersion", &ok);
-  record->access_token = keep(arena, json, "envdAccessToken", &ok);
-  record->traffic_token = keep(arena, json, "trafficAccessToken", &ok);
-  cJSON_Delete(json);
-  return ok ? check_record(record) : E2B_ENOMEM;
+  memset(record, 0, sizeof *record);
+  const int rc = e2b__record_parse(arena, body, len, record_fields, record);
+  return rc == 0 ? check_record(record) : rc;
 }
 
-static e2b_pair_t *pairs(e2b__arena_t *arena, const cJSON *object, size_t *count, bool *ok) {
-  *count = 0;
-  if (!cJSON_IsObject(object) || object->child == NULL) return NULL;
-  e2b_pair_t *list =
-      e2b__arena_calloc(arena, (size_t)cJSON_GetArraySize(object), sizeof(e2b_pair_t));
-  if (list == NULL) *ok = false;
-  const cJSON *member;
-  cJSON_ArrayForEach(member, object) {
-    if (list == NULL || !cJSON_IsString(member)) continue;
-    e2b_pair_t *pair = &list[*count];
-    pair->name = e2b__arena_strndup(arena, member->string, strlen(member->string));
-    pair->value = e2b__arena_strndup(arena, member->valuestring, strlen(member->valuestring));
-    if (pair->name == NULL || pair->value == NULL) *ok = false;
-    (*count)++;
-  }
-  return list;
-}
-
-static e2b_toggle_t toggle(const cJSON *object, const char *name) {
-  const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
-  return cJSON_IsTrue(member) ? E2B_ON : cJSON_IsFalse(member) ? E2B_OFF : E2B_DEFAULT;
-}
-
-static bool read_info(e2b__arena_t *arena, const cJSON *json, e2b_sandbox_info_t *info) {
-  bool ok = true;
-  memset(info, 0, sizeof *info);
-  info->id = keep(arena, json, "sandboxID", &ok);
+static void complete(const info_record *record, e2b_sandbox_info_t *info) {
+  *info = record->info;
   info->provider = "e2b";
-  info->status = keep(arena, json, "state", &ok);
-  info->template_id = keep(arena, json, "templateID", &ok);
-  info->alias = keep(arena, json, "alias", &ok);
-  info->started_at_ms = e2b__json_time_ms(json, "startedAt", 0);
-  info->end_at_ms = e2b__json_time_ms(json, "endAt", 0);
-  info->cpu_count = e2b__json_int(json, "cpuCount", 0);
-  info->memory_mb = e2b__json_int(json, "memoryMB", 0);
-  info->disk_mb = e2b__json_int(json, "diskSizeMB", 0);
-  info->envd_version = keep(arena, json, "envdVersion", &ok);
-  info->domain = keep(arena, json, "domain", &ok);
-  info->internet_access = toggle(json, "allowInternetAccess");
-  const cJSON *lifecycle = cJSON_GetObjectItemCaseSensitive(json, "lifecycle");
-  info->auto_resume = toggle(lifecycle, "autoResume");
-  const char *on_timeout = e2b__json_string(lifecycle, "onTimeout", "");
-  if (*on_timeout != '\0') {
-    info->pause_on_timeout = strcmp(on_timeout, "pause") == 0 ? E2B_ON : E2B_OFF;
+  if (*record->on_timeout != '\0') {
+    info->pause_on_timeout = strcmp(record->on_timeout, "pause") == 0 ? E2B_ON : E2B_OFF;
   }
-  info->metadata =
-      pairs(arena, cJSON_GetObjectItemCaseSensitive(json, "metadata"), &info->metadata_count, &ok);
-  if (ok && strcmp(info->status, "running") == 0) info->state = E2B_SANDBOX_RUNNING;
-  if (ok && strcmp(info->status, "paused") == 0) info->state = E2B_SANDBOX_PAUSED;
-  return ok;
+  if (strcmp(info->status, "running") == 0) info->state = E2B_SANDBOX_RUNNING;
+  if (strcmp(info->status, "paused") == 0) info->state = E2B_SANDBOX_PAUSED;
 }
 
 int e2b__sandbox_info_parse(e2b__arena_t *arena, const char *body, size_t len,
                             e2b_sandbox_info_t *info) {
-  cJSON *json = e2b__json_parse(body, len);
-  int rc = cJSON_IsObject(json) ? 0 : E2B_EPROTOCOL;
-  if (rc == 0 && !read_info(arena, json, info)) rc = E2B_ENOMEM;
-  if (rc == 0 && *info->id == '\0') rc = E2B_EPROTOCOL;
-  cJSON_Delete(json);
-  return rc;
+  info_record record;
+  memset(&record, 0, sizeof record);
+  const int rc = e2b__record_parse(arena, body, len, info_fields, &record);
+  if (rc != 0) return rc;
+  complete(&record, info);
+  return *info->id != '\0' ? 0 : E2B_EPROTOCOL;
 }
 
 int e2b__sandbox_infos_parse(e2b__arena_t *arena, const char *body, size_t len,
                              e2b_sandbox_info_t **infos, size_t *count) {
-  cJSON *json = e2b__json_parse(body, len);
-  int rc = cJSON_IsArray(json) ? 0 : E2B_EPROTOCOL;
-  *count = 0;
+  void *records = NULL;
   *infos = NULL;
-  if (rc == 0 && json->child != NULL) {
-    *infos = e2b__arena_calloc(arena, (size_t)cJSON_GetArraySize(json), sizeof **infos);
+  int rc = e2b__records_parse(arena, body, len, info_fields, sizeof(info_record), &records, count);
+  if (rc == 0 && *count > 0) {
+    *infos = e2b__arena_calloc(arena, *count, sizeof **infos);
     if (*infos == NULL) rc = E2B_ENOMEM;
   }
-  const cJSON *item;
-  if (rc == 0) {
-    cJSON_ArrayForEach(item, json) {
-      if (!read_info(arena, item, &(*infos)[*count])) rc = E2B_ENOMEM;
-      (*count)++;
-    }
+  for (size_t i = 0; rc == 0 && i < *count; i++) {
+    complete((const info_record *)records + i, &(*infos)[i]);
   }
-  cJSON_Delete(json);
   return rc;
 }
 

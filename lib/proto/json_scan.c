@@ -176,7 +176,7 @@ static char short_escape(char c) {
   }
 }
 
-size_t e2b__json_unescape(e2b__json_token_t token, char *out) {
+static size_t unescape(e2b__json_token_t token, char *out, int32_t for_nul) {
   const char *p = token.ptr;
   const char *end = p + token.len;
   char *to = out;
@@ -198,9 +198,27 @@ size_t e2b__json_unescape(e2b__json_token_t token, char *out) {
       c = 0x10000 + ((c - 0xd800) << 10) + (hex_escape(p, (size_t)(end - p)) - 0xdc00);
       p += 6;
     }
-    to += put_utf8(to, c);
+    to += put_utf8(to, c != 0 ? c : for_nul);
   }
   return (size_t)(to - out);
+}
+
+size_t e2b__json_unescape(e2b__json_token_t token, char *out) {
+  return unescape(token, out, 0);
+}
+
+size_t e2b__json_unescape_text(e2b__json_token_t token, char *out) {
+  const size_t len = unescape(token, out, 0xfffd);
+  out[len] = '\0';
+  return len;
+}
+
+e2b__json_token_t e2b__json_plain_word(e2b__json_token_t token, char room[E2B__JSON_WORD]) {
+  if (!token.escaped || token.len > E2B__JSON_WORD) return token;
+  token.len = e2b__json_unescape(token, room);
+  token.ptr = room;
+  token.escaped = false;
+  return token;
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */

@@ -49,6 +49,13 @@ bool e2b__json_scan_end(e2b__json_scan_t *scan);
 /* The content of a scanned string; needs room for token.len bytes and returns how many it wrote.
  * There may be NULs among them. */
 size_t e2b__json_unescape(e2b__json_token_t token, char *out);
+/* The same as a C string: U+FFFD for each NUL, and a NUL behind it. Needs room for one more. */
+size_t e2b__json_unescape_text(e2b__json_token_t token, char *out);
+
+/* Names and numbers are never escaped by anybody, but may be. Answers their plain text, in `room`
+ * if need be; too long a one stays as it is, and is nobody's name. */
+enum { E2B__JSON_WORD = 64 };
+e2b__json_token_t e2b__json_plain_word(e2b__json_token_t token, char room[E2B__JSON_WORD]);
 
 /* How many bytes at `s` need neither escaping nor a look at UTF-8; a multiple of eight, so the
  * bytes after them may be plain too. */

@@ -58,18 +58,6 @@ static bool read_bytes(reader *r, const e2b__field_t *field, e2b__str_t *str) {
   return true;
 }
 
-enum { LONGEST_WORD = 64 };
-
-/* Names and numbers are never escaped by anybody, but may be. The token points at their plain text
- * afterwards, in `room` if need be; too long a one stays as it is, and is nobody's name. */
-static e2b__json_token_t plain_word(e2b__json_token_t token, char room[LONGEST_WORD]) {
-  if (!token.escaped || token.len > LONGEST_WORD) return token;
-  token.len = e2b__json_unescape(token, room);
-  token.ptr = room;
-  token.escaped = false;
-  return token;
-}
-
 static bool token_integer(e2b__json_token_t number, int64_t lowest, int64_t highest,
                           int64_t *value) {
   bool negative;
@@ -92,12 +80,12 @@ static bool quoted_number(e2b__json_token_t text, e2b__json_token_t *number) {
 static bool read_integer(reader *r, const e2b__field_t *field, int64_t lowest, int64_t highest,
                          int64_t *value) {
   e2b__json_token_t token;
-  char room[LONGEST_WORD];
+  char room[E2B__JSON_WORD];
   char c = e2b__json_scan_peek(&r->scan);
   bool good = true;
   if (c == '"') {
     if (!e2b__json_scan_string(&r->scan, &token)) return false;
-    good = quoted_number(plain_word(token, room), &token);
+    good = quoted_number(e2b__json_plain_word(token, room), &token);
   } else if (c == '-' || (c >= '0' && c <= '9')) {
     if (!e2b__json_scan_number(&r->scan, &token)) return false;
   } else {
@@ -122,7 +110,7 @@ static bool token_equals(e2b__json_token_t token, const char *name) {
 static bool read_enum(reader *r, const e2b__field_t *field, int32_t *value, bool *known) {
   const e2b__enum_t *type = field->sub;
   e2b__json_token_t token;
-  char room[LONGEST_WORD];
+  char room[E2B__JSON_WORD];
   *known = true;
   if (e2b__json_scan_peek(&r->scan) != '"') {
     int64_t number;
@@ -131,7 +119,7 @@ static bool read_enum(reader *r, const e2b__field_t *field, int32_t *value, bool
     return true;
   }
   if (!e2b__json_scan_string(&r->scan, &token)) return false;
-  token = plain_word(token, room);
+  token = e2b__json_plain_word(token, room);
   for (size_t i = 0; i < type->count; i++) {
     if (!token_equals(token, type->values[i].name)) continue;
     *value = type->values[i].number;
@@ -225,8 +213,8 @@ static bool names(e2b__json_token_t token, const char *name) {
 
 /* The field of a member's name, NULL when there is none. */
 static const e2b__field_t *find(const e2b__message_t *type, e2b__json_token_t token) {
-  char room[LONGEST_WORD];
-  token = plain_word(token, room);
+  char room[E2B__JSON_WORD];
+  token = e2b__json_plain_word(token, room);
   for (size_t i = 0; i < type->count; i++) {
     if (names(token, type->fields[i].json_name)) return &type->fields[i];
   }
