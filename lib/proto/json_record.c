@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/json_record.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "e2b/base.h"
@@ -50,27 +49,11 @@ static bool is_number(char c) {
   return c == '-' || (c >= '0' && c <= '9');
 }
 
-/* Of a number that is no whole one, or a large one. */
-static int64_t nearest_integer(e2b__json_token_t number) {
-  char text[64];
-  const size_t len = number.len < sizeof text ? number.len : sizeof text - 1;
-  memcpy(text, number.ptr, len);
-  text[len] = '\0';
-  const double value = strtod(text, NULL);
-  return value >= 0x1p63 ? INT64_MAX : value < -0x1p63 ? INT64_MIN : (int64_t)value;
-}
-
 static bool read_int(reader *r, int64_t *value) {
   e2b__json_token_t token;
-  bool negative;
-  uint64_t magnitude;
   if (!is_number(e2b__json_scan_peek(&r->scan))) return e2b__json_scan_skip(&r->scan);
   if (!e2b__json_scan_number(&r->scan, &token)) return false;
-  if (e2b__json_integer(token, &negative, &magnitude) && magnitude <= INT64_MAX) {
-    *value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
-  } else {
-    *value = nearest_integer(token);
-  }
+  *value = e2b__json_int64(token);
   return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/json_scan.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -59,10 +60,10 @@ bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word) {
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* The high bit of each byte that is zero. Bytes above a zero byte may be flagged too: good enough
- * to ask whether there is any. */
+/* The high bit of each byte that is zero. Bytes above a zero byte may be flagged too: the lowest
+ * flag is right. */
 static uint64_t zero_bytes(uint64_t word) {
-  return (word - EACH(1)) & ~word & EACH(0x80);
+  return (word - EACH(1)) & ~word;
 }
 
 size_t e2b__json_plain_run(const char *s, size_t len) {
@@ -70,9 +71,12 @@ size_t e2b__json_plain_run(const char *s, size_t len) {
   for (; len - i >= 8; i += 8) {
     uint64_t word;
     memcpy(&word, s + i, sizeof word);
-    uint64_t below_blank = (word - EACH(0x20)) & ~word;
-    if (((word | below_blank) & EACH(0x80)) != 0) break;
-    if ((zero_bytes(word ^ EACH('"')) | zero_bytes(word ^ EACH('\\'))) != 0) break;
+    word = le64toh(word); /* the first byte is the lowest */
+    const uint64_t below_blank = (word - EACH(0x20)) & ~word;
+    const uint64_t special =
+        (word | below_blank | zero_bytes(word ^ EACH('"')) | zero_bytes(word ^ EACH('\\'))) &
+        EACH(0x80);
+    if (special != 0) return i + (size_t)__builtin_ctzll(special) / 8;
   }
   return i;
 }
@@ -131,8 +135,10 @@ bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token) {
       p += length;
       continue;
     }
-    high = high || c >= 0x80;
-    p++;
+    do { /* what is not ASCII comes in runs */
+      high = high || (unsigned char)*p >= 0x80;
+      p++;
+    } while (p < scan->end && (unsigned char)*p >= 0x80);
   }
   token->len = (size_t)(p - token->ptr);
   if (high && !e2b__utf8_valid(token->ptr, token->len)) {
@@ -282,10 +288,13 @@ static bool push_digit(uint64_t *magnitude, unsigned digit) {
   return true;
 }
 
-bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magnitude) {
+/* What stands before the decimal point, and whether that is all. False when it does not fit. */
+static bool whole_part(e2b__json_token_t number, bool *negative, uint64_t *magnitude,
+                       bool *whole_number) {
   const char *p = number.ptr;
   const char *end = p + number.len;
   *magnitude = 0;
+  *whole_number = true;
   *negative = *p == '-';
   if (*negative) p++;
   const char *mantissa_end = p;
@@ -298,13 +307,28 @@ bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magni
     if (whole-- > 0) {
       if (!push_digit(magnitude, (unsigned)(*p - '0'))) return false;
     } else if (*p != '0') {
-      return false;
+      *whole_number = false;
     }
   }
   for (; whole > 0 && *magnitude != 0; whole--) {
     if (!push_digit(magnitude, 0)) return false;
   }
   return true;
+}
+
+bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magnitude) {
+  bool whole_number;
+  return whole_part(number, negative, magnitude, &whole_number) && whole_number;
+}
+
+int64_t e2b__json_int64(e2b__json_token_t number) {
+  bool negative;
+  bool whole_number;
+  uint64_t magnitude;
+  if (!whole_part(number, &negative, &magnitude, &whole_number) || magnitude > INT64_MAX) {
+    return negative ? INT64_MIN : INT64_MAX;
+  }
+  return negative ? -(int64_t)magnitude : (int64_t)magnitude;
 }
 
 /* --- structure -------------------------------------------------------------------------------- */

@@ -57,12 +57,14 @@ size_t e2b__json_unescape_text(e2b__json_token_t token, char *out);
 enum { E2B__JSON_WORD = 64 };
 e2b__json_token_t e2b__json_plain_word(e2b__json_token_t token, char room[E2B__JSON_WORD]);
 
-/* How many bytes at `s` need neither escaping nor a look at UTF-8; a multiple of eight, so the
- * bytes after them may be plain too. */
+/* How many bytes at `s` need neither escaping nor a look at UTF-8. Looks at eight at a time, so the
+ * last seven of `len` may be plain and not counted. */
 size_t e2b__json_plain_run(const char *s, size_t len);
 
 /* The exact value of a scanned number that is whole (1, 1.0, 10e-1): its sign and magnitude. False
  * when it has a fraction or does not fit. */
 bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magnitude);
+/* The value with its fraction cut off, clamped to the range. */
+int64_t e2b__json_int64(e2b__json_token_t number);
 
 #endif

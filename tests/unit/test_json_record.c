@@ -112,6 +112,8 @@ static void numbers_are_cut_and_clamped(void **state) {
     int64_t value;
   } cases[] = {{"-1.9", -1},
                {"12e2", 1200},
+               {"1.5e3", 1500},
+               {"0.1e400", INT64_MAX},
                {"1e300", INT64_MAX},
                {"-1e300", INT64_MIN},
                {"9223372036854775807", INT64_MAX},
