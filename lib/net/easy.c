@@ -83,6 +83,14 @@ static int on_body_rewind(void *ctx, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/* curl repeats a request by itself when a kept-alive connection ends without an answer. Did any of
+ * it leave on the earlier one? */
+static bool issued(const e2b__exchange_t *exchange) {
+  long bytes = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_REQUEST_SIZE, &bytes);
+  return bytes > 0;
+}
+
 /* The connection is up and the request is about to go. */
 static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port) {
   (void)ip;
@@ -91,6 +99,10 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
   (void)local_port;
   e2b__exchange_t *exchange = ctx;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_PREREQFUNC_ABORT;
+  if (exchange->connected && !exchange->request.repeatable && issued(exchange)) {
+    exchange->refusal = E2B_ECONNLOST;
+    return CURL_PREREQFUNC_ABORT;
+  }
   exchange->connected = true;
   e2b__exchange_touch(exchange);
   e2b__origin_connected(exchange);
@@ -124,77 +136,81 @@ static CURLcode set_tls(CURL *easy, const e2b__http_options_t *options) {
   return rc;
 }
 
-static CURLcode set_transport(e2b__exchange_t *exchange) {
-  const e2b__http_t *http = exchange->http;
+/* What is the same for every request of the client, and of this handle. */
+int e2b__exchange_set_up(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
   const e2b__http_options_t *options = &http->options;
   CURL *easy = exchange->easy;
-  CURLcode rc = CURLE_OK;
+  CURLcode rc = set_tls(easy, options);
   SET(easy, CURLOPT_NOSIGNAL, 1L);
   SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
   SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
+  SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
+  SET(easy, CURLOPT_MAXAGE_CONN, 118L);
+  SET(easy, CURLOPT_TCP_NODELAY, 1L);
   SET(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
   SET(easy, CURLOPT_SOCKOPTDATA, http);
   SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
   SET(easy, CURLOPT_CLOSESOCKETDATA, http);
   SET(easy, CURLOPT_USERAGENT, options->user_agent);
   SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
-  SET(easy, CURLOPT_TCP_NODELAY, 1L);
   /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
-  /* Only a TLS connection may turn out to carry more than one exchange. */
-  const bool tls = strncmp(exchange->request.url, "https:", 6) == 0;
-  SET(easy, CURLOPT_PIPEWAIT, tls && !options->http1_only ? 1L : 0L);
-  return rc == CURLE_OK ? set_tls(easy, options) : rc;
-}
-
-static CURLcode set_body(e2b__exchange_t *exchange) {
-  const e2b__http_request_t *request = &exchange->request;
-  CURL *easy = exchange->easy;
-  CURLcode rc = CURLE_OK;
-  if (request->source == NULL && request->body == NULL) {
-    SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
-    return rc;
-  }
-  SET(easy, CURLOPT_POST, 1L);
-  if (strcmp(request->method, "POST") != 0) SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
-  if (request->source == NULL) {
-    SET(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-  }
-  /* Always from a function, which knows when the exchange was given up and its body is gone. One
-   * that cannot be rewound is never sent a second time: curl repeats a request by itself when a
-   * kept-alive connection ends without an answer. */
-  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
-  SET(easy, CURLOPT_READDATA, exchange);
-  if (request->repeatable) {
-    SET(easy, CURLOPT_SEEKFUNCTION, on_body_rewind);
-    SET(easy, CURLOPT_SEEKDATA, exchange);
-  }
-  return rc;
-}
-
-int e2b__exchange_configure(e2b__exchange_t *exchange) {
-  CURL *easy = exchange->easy;
-  const e2b__http_request_t *request = &exchange->request;
-  CURLcode rc = set_transport(exchange);
-  if (rc == CURLE_OK) rc = set_body(exchange);
-  SET(easy, CURLOPT_HTTPHEADER, request->headers);
   SET(easy, CURLOPT_PRIVATE, exchange);
   SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
   SET(easy, CURLOPT_WRITEFUNCTION, on_body);
   SET(easy, CURLOPT_WRITEDATA, exchange);
   SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
   SET(easy, CURLOPT_HEADERDATA, exchange);
+  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
+  SET(easy, CURLOPT_READDATA, exchange);
+  SET(easy, CURLOPT_SEEKDATA, exchange);
   SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
   SET(easy, CURLOPT_PREREQDATA, exchange);
-  /* curl_easy_reset() cannot say that it ran out of memory half way: nothing is left to it. */
-  SET(easy, CURLOPT_BUFFERSIZE, request->buffer_bytes > 0 ? request->buffer_bytes : 16384L);
-  SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 65536L);
-  SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
-  SET(easy, CURLOPT_MAXAGE_CONN, 118L);
-  if (exchange->fresh) SET(easy, CURLOPT_FRESH_CONNECT, 1L);
-  if (exchange->resolve.data != NULL) SET(easy, CURLOPT_RESOLVE, &exchange->resolve);
+  return rc == CURLE_OK ? 0 : E2B_ENOMEM;
+}
+
+/* Up to here a body is copied, and leaves in one piece with the head. */
+enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024, LARGE_BUFFER = 64 * 1024 };
+
+static CURLcode set_body(e2b__exchange_t *exchange) {
+  const e2b__http_request_t *request = &exchange->request;
+  CURL *easy = exchange->easy;
+  CURLcode rc = CURLE_OK;
+  const char *method = request->method;
+  if (request->source == NULL && request->body == NULL) {
+    SET(easy, CURLOPT_HTTPGET, 1L);
+    SET(easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "GET") != 0 ? method : NULL);
+    return rc;
+  }
+  const bool small = request->source == NULL && request->body_len <= SMALL_BODY;
+  SET(easy, CURLOPT_POST, 1L);
+  SET(easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "POST") != 0 ? method : NULL);
+  SET(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+      request->source == NULL ? (curl_off_t)request->body_len : (curl_off_t)-1);
+  /* A larger one comes from a function, which knows when the exchange was given up and its body is
+   * gone. One that cannot be rewound is never sent a second time. */
+  SET(easy, CURLOPT_COPYPOSTFIELDS, small ? request->body : NULL);
+  SET(easy, CURLOPT_SEEKFUNCTION, request->repeatable ? on_body_rewind : NULL);
+  SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)(small ? SMALL_BUFFER : LARGE_BUFFER));
+  return rc;
+}
+
+/* The handle comes from an earlier request: whatever one may set, every one sets. */
+int e2b__exchange_configure(e2b__exchange_t *exchange) {
+  CURL *easy = exchange->easy;
+  const e2b__http_request_t *request = &exchange->request;
+  CURLcode rc = set_body(exchange);
+  SET(easy, CURLOPT_HTTPHEADER, request->headers);
+  SET(easy, CURLOPT_BUFFERSIZE,
+      request->buffer_bytes > 0 ? request->buffer_bytes : (long)SMALL_BUFFER);
+  SET(easy, CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
+  /* Only a TLS connection may turn out to carry more than one exchange. */
+  const bool tls = strncmp(request->url, "https:", 6) == 0;
+  SET(easy, CURLOPT_PIPEWAIT, tls && !exchange->http->options.http1_only ? 1L : 0L);
+  SET(easy, CURLOPT_RESOLVE, exchange->resolve.data != NULL ? &exchange->resolve : NULL);
   SET(easy, CURLOPT_URL, request->url);
   return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
 }

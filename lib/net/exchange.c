@@ -149,12 +149,13 @@ static e2b__exchange_t *take_idle(e2b__http_t *http) {
   }
   e2b__exchange_t *exchange = e2b__calloc(1, sizeof *exchange);
   if (exchange == NULL) return NULL;
+  exchange->http = http;
   exchange->easy = curl_easy_init();
-  if (exchange->easy == NULL) {
+  if (exchange->easy == NULL || e2b__exchange_set_up(exchange) != 0) {
+    curl_easy_cleanup(exchange->easy);
     e2b__free(exchange);
     return NULL;
   }
-  exchange->http = http;
   e2b__list_init(&exchange->node);
   e2b__list_init(&exchange->line);
   e2b__task_init(&exchange->nudge, on_nudge);
@@ -175,7 +176,6 @@ static void put_idle(e2b__exchange_t *exchange) {
     e2b__exchange_free_idle(exchange);
     return;
   }
-  curl_easy_reset(exchange->easy);
   e2b__free(exchange->resolve.data);
   exchange->resolve.data = NULL;
   http->idle_count++;

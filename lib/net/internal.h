@@ -96,7 +96,9 @@ int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
 int e2b__http_socket_close(void *ctx, curl_socket_t fd);
 
 /* easy.c */
-/* Sets all that curl has to know. 0, E2B_ENOMEM, E2B_EINVAL. */
+/* Tells a new handle what is the same for every request. 0, E2B_ENOMEM. */
+int e2b__exchange_set_up(e2b__exchange_t *exchange);
+/* Tells it what is this request's. 0, E2B_ENOMEM, E2B_EINVAL. */
 int e2b__exchange_configure(e2b__exchange_t *exchange);
 
 /* exchange.c */
