@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Prepares the Python environment of the template code-interpreter-v1: the machine's /usr/bin/python3
-# with numpy, pandas, matplotlib, scikit-learn and joblib. The host shows the directory inside
+# with numpy, pandas, matplotlib, scikit-learn, joblib and IPython. The host shows the directory inside
 # sandboxes as /opt/e2b/python, so nothing in it may name the place where it was made.
 #
 #     scripts/python-env.sh DIR
@@ -13,16 +13,18 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$(realpath -m "$1")
 python=/usr/bin/python3
 inside=/opt/e2b/python
-wanted=("numpy>=1.24" "pandas>=1.5" "matplotlib>=3.6" "scikit-learn>=1.2" "joblib>=1.2")
-debian=(python3-numpy python3-pandas python3-matplotlib python3-sklearn python3-joblib)
-modules="numpy, pandas, matplotlib.pyplot, sklearn.linear_model, joblib"
+wanted=("numpy>=1.24" "pandas>=1.5" "matplotlib>=3.6" "scikit-learn>=1.2" "joblib>=1.2" "ipython>=8.5")
+debian=(python3-numpy python3-pandas python3-matplotlib python3-sklearn python3-joblib python3-ipython)
+modules="numpy, pandas, matplotlib.pyplot, sklearn.linear_model, joblib, IPython.core.interactiveshell"
+# Reads the data of a figure for the interpreter's `chart`; without it results have none.
+charts="e2b-charts"
 
 say "the sandboxes' Python environment, in $dir"
 # What only this user has is not there in a sandbox.
 export PYTHONNOUSERSITE=1
 unset PYTHONPATH PYTHONHOME
 
-stamp="$("$python" --version) ${wanted[*]}"
+stamp="$("$python" --version) ${wanted[*]} $charts"
 if [ "$(cat "$dir/.ready" 2>/dev/null)" = "$stamp" ]; then
   note "is there"
   exit 0
@@ -34,9 +36,8 @@ fi
 complete() { "$dir/bin/python3" -c "import $modules"; }
 
 by_pip() {
-  note "pip installs ${wanted[*]} (some 150 MB to fetch)"
   quietly "$dir.log" "$dir/bin/python3" -m pip install --only-binary=:all: --retries 2 \
-    --disable-pip-version-check "${wanted[@]}"
+    --disable-pip-version-check "$@"
 }
 
 by_apt() {
@@ -57,7 +58,9 @@ keep_matplotlibrc() {
 
 rm -rf "$dir"
 "$python" -m venv --system-site-packages "$dir"
-by_pip || by_apt || die "no way to get ${wanted[*]}"
+note "pip installs ${wanted[*]} (some 150 MB to fetch)"
+by_pip "${wanted[@]}" || by_apt || die "no way to get ${wanted[*]}"
+by_pip "$charts" || note "without $charts: results have no charts"
 keep_matplotlibrc
 complete || die "the environment does not work; what was said is in $dir.log"
 

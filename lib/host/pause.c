@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "host/interpreter.h"
 #include "host/link.h"
 #include "host/metrics.h"
 #include "host/waiter.h"
@@ -39,6 +40,7 @@ static void signal_all(e2b__host_sandbox_t *sandbox, int signal_number) {
 
 static void end_processes(e2b__host_sandbox_t *sandbox) {
   signal_all(sandbox, SIGKILL);
+  e2b__host_interpreter_free(sandbox);
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);
 }

@@ -348,7 +348,8 @@ e2b__host_process_t *e2b__host_process_find(e2b__host_sandbox_t *sandbox,
   for (e2b__list_t *node = sandbox->processes.prev; node != &sandbox->processes;
        node = node->prev) {
     e2b__host_process_t *process = E2B__CONTAINER(node, e2b__host_process_t, node);
-    if (process->state == E2B__PROCESS_STARTING || !matches(process, selector)) continue;
+    if (process->state == E2B__PROCESS_STARTING || process->internal) continue;
+    if (!matches(process, selector)) continue;
     if (process->state != E2B__PROCESS_ENDED) return process;
     if (ended == NULL) ended = process;
   }

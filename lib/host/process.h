@@ -41,6 +41,7 @@ typedef struct e2b__host_process {
   e2b__process_config_t config;
   e2b__str_t tag; /* ptr NULL: none */
   bool pty;
+  bool internal; /* the host's own: clients do not see it */
   int pid;
   int status; /* as from waitpid, once reaped */
   e2b__host_process_state_t state;

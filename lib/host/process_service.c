@@ -281,6 +281,7 @@ static void list_call(e2b__host_call_t *call, const void *message) {
   for (e2b__list_t *n = sandbox->processes.next; n != &sandbox->processes; n = n->next) {
     e2b__host_process_t *process = E2B__CONTAINER(n, e2b__host_process_t, node);
     if (process->state != E2B__PROCESS_RUNNING && process->state != E2B__PROCESS_DRAINING) continue;
+    if (process->internal) continue;
     e2b__process_info_t *info = &response.processes[response.processes_count++];
     info->config = &process->config;
     info->pid = (uint32_t)process->pid;

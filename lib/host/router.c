@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "host/control.h"
 #include "host/daemon.h"
 #include "host/edge.h"
+#include "host/interpreter.h"
 #include "host/refusal.h"
 #include "host/server.h"
 #include "host/wake.h"
@@ -99,14 +99,6 @@ static void bad_port(e2b__host_request_t *request) {
   e2b__host_answer_bytes(request, 400, "text/plain; charset=utf-8", "Invalid sandbox port", 20);
 }
 
-/* The interpreter's port: nothing serves it yet. */
-static void no_interpreter(e2b__host_request_t *request) {
-  char text[128];
-  int len = snprintf(text, sizeof text, "This host does not serve port %u of a sandbox yet",
-                     request->port);
-  e2b__host_answer_bytes(request, 501, "text/plain; charset=utf-8", text, (size_t)len);
-}
-
 static void bad_signature(e2b__host_request_t *request) {
   e2b__host_answer_error(request, 401, "invalid signature");
 }
@@ -164,8 +156,8 @@ void e2b__host_route(e2b__host_request_t *request) {
     e2b__host_daemon_route(request);
   else if (!e2b__host_edge_admits(request))
     return;
-  else if (target.port == E2B__HOST_INTERPRETER_PORT)
-    e2b__host_answer_with(request, no_interpreter);
+  else if (target.port == E2B__HOST_INTERPRETER_PORT && sandbox->template->python)
+    e2b__host_interpreter_route(request);
   else
     e2b__host_edge_route(request);
 }

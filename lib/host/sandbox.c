@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "host/interpreter.h"
 #include "host/isolation.h"
 #include "host/link.h"
 #include "host/metrics.h"
@@ -127,6 +128,7 @@ void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
   e2b__host_sandbox_reset_requests(sandbox);
   e2b__host_pause_cancel(sandbox);
   e2b__host_metrics_stop(sandbox);
+  e2b__host_interpreter_free(sandbox);
   e2b__host_processes_free(sandbox);
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);

@@ -73,7 +73,8 @@ typedef struct e2b__spawner_sockets {
   uint32_t id;
 } e2b__spawner_sockets_t;
 
-enum { E2B__SPAWNER_EVERYBODY = -1 }; /* as a pid: all processes but the spawner */
+/* As a pid: all processes but the spawner. Lower ones are process groups, as for kill(). */
+enum { E2B__SPAWNER_EVERYBODY = -1 };
 
 typedef struct e2b__spawner_signal {
   uint32_t type;

@@ -163,7 +163,8 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     e2b__spawner_signal_t request;
     if (len != sizeof request) return -1;
     memcpy(&request, packet, sizeof request);
-    if (request.pid > 1) kill(request.pid, request.signal);
+    if (request.pid > 1 || request.pid < E2B__SPAWNER_EVERYBODY)
+      kill(request.pid, request.signal);
     if (request.pid == E2B__SPAWNER_EVERYBODY)
       e2b__spawner_signal_everybody(request.signal, identity);
     return 0;
