@@ -27,7 +27,8 @@ static char *expand(e2b__host_call_t *call, e2b__str_t path) {
                         why != NULL ? E2B__CODE_INVALID_ARGUMENT : E2B__CODE_RESOURCE_EXHAUSTED,
                         "%s", why != NULL ? why : "out of memory");
   else if (strlen(text) < path.len && memchr(path.ptr, 0, path.len) != NULL) {
-    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "lstat %s: invalid argument", text);
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL,
+                        "error getting file info: lstat %s: invalid argument", text);
     return NULL;
   }
   return text;

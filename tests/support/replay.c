@@ -377,6 +377,7 @@ static void take_step(const char *folder, const replay_step *step) {
     compare(it, step->flags);
     close_one(it);
     break;
+  case REPLAY_UNTIL: await_events(opened(folder, step->what), step->flags); break;
   case REPLAY_SHELL: wire_shell(step->what); break;
   case REPLAY_DONE: break;
   }

@@ -16,6 +16,7 @@ typedef enum replay_verb {
   REPLAY_BEGIN, /* sends it and awaits the stream's first event */
   REPLAY_END,   /* awaits the end of what was begun and compares */
   REPLAY_CUT,   /* awaits as many events as were recorded, hangs up and compares those */
+  REPLAY_UNTIL, /* awaits as many of its events as `flags` says, keepalives not counted */
   REPLAY_SHELL  /* a shell line in the sandbox, as root */
 } replay_verb;
 
@@ -64,7 +65,7 @@ typedef struct replay_body {
 } replay_body;
 
 void replay_compare(const replay_body *body);
-/* How many whole envelopes there are. */
+/* How many whole envelopes there are that are no keepalives. */
 unsigned replay_envelopes(const char *data, size_t len);
 /* Takes an envelope off *data; false when there is no whole one. */
 bool replay_envelope(const char **data, size_t *len, unsigned *flags, const char **payload,

@@ -38,8 +38,20 @@ static bool passing(const cJSON *parent, const char *name) {
   return false;
 }
 
+/* protobuf's messages have a blank or a no-break space, so that nobody relies on either. */
+static bool same_text(const char *left, const char *right) {
+  static const char wide[] = "\302\240";
+  for (; *left != '\0' || *right != '\0'; left++, right++) {
+    bool left_wide = strncmp(left, wide, 2) == 0, right_wide = strncmp(right, wide, 2) == 0;
+    if ((left_wide ? ' ' : *left) != (right_wide ? ' ' : *right)) return false;
+    left += left_wide;
+    right += right_wide;
+  }
+  return true;
+}
+
 static bool same_value(const cJSON *recorded, const cJSON *live) {
-  if (cJSON_IsString(recorded)) return strcmp(recorded->valuestring, live->valuestring) == 0;
+  if (cJSON_IsString(recorded)) return same_text(recorded->valuestring, live->valuestring);
   if (cJSON_IsNumber(recorded)) return recorded->valuedouble == live->valuedouble;
   return true; /* the type is the value, or the members are looked at */
 }
@@ -101,7 +113,7 @@ unsigned replay_envelopes(const char *data, size_t len) {
   const char *payload;
   size_t size;
   while (replay_envelope(&data, &len, &flags, &payload, &size))
-    count++;
+    if (memmem(payload, size, "\"keepalive\"", 11) == NULL) count++;
   return count;
 }
 
@@ -160,8 +172,9 @@ static void take_event(side *it, cJSON *tree, unsigned flags, bool idle) {
   if (flags & E2B__ENVELOPE_END_STREAM)
     snprintf(kind, sizeof kind, "end-of-stream");
   else if (watched != NULL)
-    snprintf(kind, sizeof kind, "%s(%s)", e2b__json_string(watched, "type", "?"),
-             e2b__json_string(watched, "name", "?"));
+    snprintf(kind, sizeof kind, "%s(%s)%s", e2b__json_string(watched, "type", "?"),
+             e2b__json_string(watched, "name", "?"),
+             cJSON_HasObjectItem(watched, "entry") ? "+entry" : "");
   else
     snprintf(kind, sizeof kind, "%s", event->child != NULL ? event->child->string : "{}");
   add_kind(it, kind);
@@ -250,7 +263,8 @@ void replay_compare(const replay_body *body) {
   if (body->live.len > 0) live = e2b__json_parse(body->live.data, body->live.len);
   if (recorded != NULL) compare_json(body, "$", NULL, recorded, live);
   /* protojson sprinkles blanks over what the other services answer. */
-  bool exact = recorded == NULL || strncmp(body->path, "/files", 6) == 0;
+  bool exact = recorded == NULL ||
+               (strncmp(body->path, "/files", 6) == 0 && strchr("?/", body->path[6]) != NULL);
   if (exact && (body->flags & REPLAY_SHAPE) == 0 &&
       (body->recorded.len != body->live.len ||
        (body->live.len > 0 && memcmp(body->recorded.data, body->live.data, body->live.len) != 0)))
