@@ -164,6 +164,9 @@ static const char *command_line(e2b__arena_t *arena, const e2b__process_config_t
   return text != NULL ? text : "";
 }
 
+/* The daemon starts everything by /bin/sh, whatever failed. */
+#define NOT_STARTED "error starting process '%s': fork/exec /bin/sh: "
+
 static void on_started(e2b__host_process_t *process, const e2b__host_started_t *started,
                        void *data) {
   watcher_t *watcher = data;
@@ -173,9 +176,8 @@ static void on_started(e2b__host_process_t *process, const e2b__host_started_t *
   if (started == NULL) return;
   if (started->error != 0) {
     e2b__host_alarm_cancel(&host_of(watcher)->alarms, &watcher->deadline);
-    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, "error starting process '%s': %s%s",
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, NOT_STARTED "%s",
                         command_line(&call->request->arena, &process->config),
-                        started->stage == E2B__SPAWNER_STAGE_CWD ? "chdir: " : "fork/exec: ",
                         e2b__host_error_text(started->error));
     return;
   }
@@ -189,8 +191,7 @@ static bool check_strings(e2b__host_call_t *call, const e2b__process_config_t *c
   for (size_t i = 0; i < config->args_count; i++)
     bad = bad || has_nul(config->args[i]);
   if (bad) {
-    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT,
-                        "error starting process '%s': fork/exec: invalid argument",
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, NOT_STARTED "invalid argument",
                         command_line(&call->request->arena, config));
     return false;
   }
@@ -234,8 +235,7 @@ static void start_call(e2b__host_call_t *call, const void *message) {
                                               on_started, watcher);
   if (watcher->starting == NULL) {
     watcher_stop(watcher);
-    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT,
-                        "error starting process '%s': fork/exec: argument list too long",
+    e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, NOT_STARTED "argument list too long",
                         command_line(&call->request->arena, config));
   }
 }

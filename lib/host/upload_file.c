@@ -84,26 +84,29 @@ static bool is_harmless(const struct stat *st) {
          (minor(st->st_rdev) == 3 || minor(st->st_rdev) == 5 || minor(st->st_rdev) == 7);
 }
 
-/* A file that is there is emptied in place and becomes the user's; a new one gets its mode whatever
- * the host's umask. */
+/* A file that is there becomes the user's and is emptied in place; a new one gets its mode whatever
+ * the host's umask. Those who watch see each step, so only what is needed is done. */
 static int open_target(e2b__host_upload_t *upload, const char *path) {
   const e2b__host_sandbox_t *sandbox = upload->request->sandbox;
   uid_t owner = e2b__host_machine_uid(sandbox->host, upload->as_root ? 0 : E2B__SANDBOX_UID);
   int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY, rc = 0;
+  bool created = false;
   struct stat st;
 
   int fd = e2b__host_open(sandbox, path, flags, 0);
   if (fd == -ENOENT) {
     fd = e2b__host_open(sandbox, path, flags | O_CREAT, 0644);
-    if (fd >= 0 && fchmod(fd, 0644) != 0) rc = -errno;
+    created = true;
   }
   if (fd < 0) return fd;
-  if (rc == 0 && fstat(fd, &st) != 0) rc = -errno;
+  if (fstat(fd, &st) != 0) rc = -errno;
+  if (rc == 0 && created && (st.st_mode & 07777) != 0644 && fchmod(fd, 0644) != 0) rc = -errno;
   if (rc == 0) upload->device = is_harmless(&st);
   if (rc == 0 && !upload->device) {
     if (!S_ISREG(st.st_mode))
       rc = -EINVAL;
-    else if (ftruncate(fd, 0) != 0 || (owner != geteuid() && fchown(fd, owner, owner) != 0))
+    else if ((owner != geteuid() && fchown(fd, owner, owner) != 0) ||
+             (!created && ftruncate(fd, 0) != 0))
       rc = -errno;
   }
   if (rc == 0) return fd;
