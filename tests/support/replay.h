@@ -15,7 +15,7 @@ typedef enum replay_verb {
   REPLAY_ASK,   /* sends the recorded request, awaits the whole answer and compares it */
   REPLAY_BEGIN, /* sends it and awaits the stream's first event */
   REPLAY_END,   /* awaits the end of what was begun and compares */
-  REPLAY_CUT,   /* awaits as many events as were recorded, hangs up and compares those */
+  REPLAY_CUT,   /* hangs up and compares what has come */
   REPLAY_UNTIL, /* awaits as many of its events as `flags` says, keepalives not counted */
   REPLAY_SHELL  /* a shell line in the sandbox, as root */
 } replay_verb;
@@ -23,7 +23,7 @@ typedef enum replay_verb {
 enum {
   REPLAY_SHAPE = 1, /* values are of the moment: only their types count */
   REPLAY_KINDS = 2, /* of events only the sequence of their kinds counts */
-  REPLAY_IDLE = 4   /* how often a keepalive came is chance */
+  REPLAY_PULSE = 4  /* keepalives are part of it; else how many came is chance */
 };
 
 typedef struct replay_step {
@@ -32,9 +32,9 @@ typedef struct replay_step {
   unsigned flags;
 } replay_step;
 
-/* Skips the test where recordings cannot be repeated: without a root of its own, and, when
- * `metadata` is part of them, where files have no attributes. */
-void replay_needs(bool metadata);
+/* Skips the test where recordings cannot be repeated: without a root of its own, and, when they are
+ * of `kept` files, where files keep neither owners nor attributes. */
+void replay_needs(bool kept);
 /* Runs a scene with the recordings of a folder of tests/fixtures/replay, in wire.sandbox. */
 void replay(const char *folder, const replay_step *steps);
 /* From now on `live` stands where recordings have `recorded`. */
