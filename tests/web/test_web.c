@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <uv.h>
+
+#include "e2b/web.h"
+#include "support/scene.h"
+
+/* The web server for the request handler, over real connections. */
+
+enum { LARGEST_BODY = 100000 };
+
+static e2b_handler_t *handler;
+static e2b_web_t *web;
+static bool web_closed;
+
+static void on_web_closed(void *user_data) {
+  (void)user_data;
+  web_closed = true;
+}
+
+static int open_web(void **state) {
+  static const e2b_web_file_t files[] = {{"/", "text/html", "<p>hello", 8}};
+  char why[256] = "";
+  if (scene_open(state) != 0) return -1;
+  e2b_handler_options options;
+  E2B_INIT(&options);
+  options.bearer_token = "sesame";
+  if (e2b_handler_new(scene.client, &options, &handler) != 0) return -1;
+  e2b_web_options served;
+  E2B_INIT(&served);
+  served.listen = "127.0.0.1:0";
+  served.path = "/api";
+  served.files = files;
+  served.files_count = 1;
+  served.max_body_bytes = LARGEST_BODY;
+  served.request_timeout_ms = 3000;
+  if (e2b_web_start(scene.loop, handler, &served, &web, why, sizeof why) == 0) return 0;
+  fprintf(stderr, "%s\n", why);
+  return -1;
+}
+
+static int close_web(void **state) {
+  e2b_web_close(web, on_web_closed, NULL);
+  e2b_handler_release(handler);
+  scene_turn(LONG_ENOUGH_MS, &web_closed);
+  return web_closed ? scene_close(state) : -1;
+}
+
+/* --- a client that knows bytes only -------------------------------------------------------------
+ */
+
+typedef struct peer {
+  uv_tcp_t tcp;
+  uv_connect_t connect;
+  bool connected;
+  bool ended; /* by the server */
+  bool closed;
+  char text[1 << 20];
+  size_t len;
+} peer;
+
+static void on_connect(uv_connect_t *request, int status) {
+  assert_int_equal(status, 0);
+  ((peer *)request->data)->connected = true;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
+  peer *p = handle->data;
+  (void)size;
+  *buf = uv_buf_init(p->text + p->len, (unsigned)(sizeof p->text - 1 - p->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+  peer *p = stream->data;
+  (void)buf;
+  if (n < 0) {
+    p->ended = true;
+  } else {
+    p->len += (size_t)n;
+    p->text[p->len] = '\0';
+  }
+}
+
+static peer *dial(void) {
+  struct sockaddr_in address;
+  peer *p = calloc(1, sizeof *p);
+  assert_non_null(p);
+  const char *port = strrchr(e2b_web_url(web), ':') + 1;
+  uv_ip4_addr("127.0.0.1", atoi(port), &address);
+  uv_tcp_init(scene.loop, &p->tcp);
+  p->tcp.data = p->connect.data = p;
+  uv_tcp_connect(&p->connect, &p->tcp, (const struct sockaddr *)&address, on_connect);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &p->connected));
+  uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
+  return p;
+}
+
+static void say(peer *p, const char *text) {
+  const uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
+  assert_int_equal(uv_try_write((uv_stream_t *)&p->tcp, &buf, 1), (int)buf.len);
+}
+
+static void on_peer_closed(uv_handle_t *handle) {
+  ((peer *)handle->data)->closed = true;
+}
+
+static void hang_up(peer *p) {
+  uv_close((uv_handle_t *)&p->tcp, on_peer_closed);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &p->closed));
+  free(p);
+}
+
+static void until_it_says(const peer *p, const char *text) {
+  for (unsigned tries = 0; strstr(p->text, text) == NULL; tries++) {
+    scene_pace(tries);
+  }
+}
+
+#define POST_HEAD                                                               \
+  "POST /api HTTP/1.1\r\nHost: app.example\r\nAuthorization: Bearer sesame\r\n" \
+  "Connection: close\r\nContent-Length: %zu\r\n\r\n%s"
+
+static peer *post(const char *body) {
+  char text[4096];
+  peer *p = dial();
+  snprintf(text, sizeof text, POST_HEAD, strlen(body), body);
+  say(p, text);
+  return p;
+}
+
+/* --- what it serves -----------------------------------------------------------------------------
+ */
+
+static void an_action_is_answered(void **state) {
+  char body[512];
+  (void)state;
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"sandboxId\":\"%s\","
+           "\"command\":\"echo over http\"}",
+           e2b_sandbox_id(scene.sandbox));
+  peer *p = post(body);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
+  assert_non_null(strstr(p->text, "HTTP/1.1 200"));
+  assert_non_null(strstr(p->text, "Content-Type: application/json"));
+  assert_non_null(strstr(p->text, "\"stdout\":\"over http\\n\""));
+  hang_up(p);
+}
+
+static void files_are_served_and_other_paths_are_not_found(void **state) {
+  static const char *const wanted[][2] = {
+      {"/", "200 OK"}, {"/x", "404"}, {"/../etc/passwd", "404"}};
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    char text[256];
+    peer *p = dial();
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+             wanted[i][0]);
+    say(p, text);
+    assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
+    assert_non_null(strstr(p->text, wanted[i][1]));
+    hang_up(p);
+  }
+}
+
+static void a_body_announced_too_large_is_refused_before_it_is_sent(void **state) {
+  (void)state;
+  peer *p = dial();
+  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+  until_it_says(p, "HTTP/1.1 413");
+  until_it_says(p, "Request body is too large");
+  hang_up(p);
+}
+
+static void a_chunked_body_past_the_limit_is_refused(void **state) {
+  (void)state;
+  char chunk[10001];
+  peer *p = dial();
+  memset(chunk, 'x', 10000);
+  chunk[10000] = '\0';
+  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 12; i++) {
+    say(p, "2710\r\n");
+    say(p, chunk);
+    say(p, "\r\n");
+    scene_pace(0);
+  }
+  say(p, "0\r\n\r\n");
+  until_it_says(p, "HTTP/1.1 413");
+  hang_up(p);
+}
+
+static void a_request_that_does_not_come_is_given_up(void **state) {
+  (void)state;
+  peer *p = dial();
+  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+  /* A byte now and then keeps the connection from being idle, but not from being late. */
+  for (unsigned tries = 0; !p->ended; tries++) {
+    const uv_buf_t one = uv_buf_init((char *)(uintptr_t) "x", 1);
+    if (tries % 32 == 0) uv_try_write((uv_stream_t *)&p->tcp, &one, 1);
+    scene_pace(tries);
+  }
+  hang_up(p);
+}
+
+static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
+  char body[700];
+  char line[512];
+  (void)state;
+  const char *name = scene_path("viewer-left");
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
+           "\"command\":\"echo up; exec -a %s sleep 1000\"}",
+           e2b_sandbox_id(scene.sandbox), name);
+  peer *p = post(body);
+  until_it_says(p, "text/event-stream");
+  until_it_says(p, "data: {\"type\":\"stdout\",\"data\":\"up\\n\"}");
+  hang_up(p);
+  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
+  for (unsigned tries = 0; scene_can(line); tries++) {
+    scene_pace(tries);
+  }
+}
+
+static void a_run_ends_when_its_caller_leaves(void **state) {
+  char body[700];
+  char line[512];
+  (void)state;
+  const char *name = scene_path("caller-left");
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"sandboxId\":\"%s\","
+           "\"command\":\"exec -a %s sleep 1000\"}",
+           e2b_sandbox_id(scene.sandbox), name);
+  peer *p = post(body);
+  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
+  for (unsigned tries = 0; !scene_can(line); tries++) {
+    scene_pace(tries);
+  }
+  hang_up(p);
+  for (unsigned tries = 0; scene_can(line); tries++) {
+    scene_pace(tries);
+  }
+}
+
+static void a_slow_reader_gets_everything(void **state) {
+  char body[512];
+  (void)state;
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
+           "\"command\":\"seq 1 100000\"}",
+           e2b_sandbox_id(scene.sandbox));
+  peer *p = post(body);
+  uv_read_stop((uv_stream_t *)&p->tcp);
+  const bool never = false;
+  scene_turn(10 * PACE_MS, &never);
+  assert_int_equal(p->len, 0);
+  uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
+  size_t lines = 0;
+  for (const char *at = p->text; (at = strstr(at, "\\n")) != NULL; at++) {
+    lines++;
+  }
+  assert_int_equal(lines, 100000);
+  assert_non_null(strstr(p->text, "\"type\":\"result\""));
+  hang_up(p);
+}
+
+static void garbage_is_not_answered_with_more_than_an_error(void **state) {
+  static const char *const texts[] = {
+      "\r\n\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02",
+      "POST /api HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+      "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999999\r\n\r\n"};
+  (void)state;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    peer *p = dial();
+    say(p, texts[i]);
+    const bool never = false;
+    scene_turn(PACE_MS, &never);
+    assert_null(strstr(p->text, "HTTP/1.1 200"));
+    hang_up(p);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      SCENE_TEST(an_action_is_answered),
+      SCENE_TEST(files_are_served_and_other_paths_are_not_found),
+      SCENE_TEST(a_body_announced_too_large_is_refused_before_it_is_sent),
+      SCENE_TEST(a_chunked_body_past_the_limit_is_refused),
+      SCENE_TEST(a_request_that_does_not_come_is_given_up),
+      SCENE_TEST(a_run_is_streamed_and_ends_when_its_viewer_leaves),
+      SCENE_TEST(a_run_ends_when_its_caller_leaves),
+      SCENE_TEST(a_slow_reader_gets_everything),
+      SCENE_TEST(garbage_is_not_answered_with_more_than_an_error),
+  };
+  return cmocka_run_group_tests_name("web", tests, open_web, close_web);
+}
