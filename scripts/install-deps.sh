@@ -98,4 +98,13 @@ if [ "$tests" = yes ] && has_apt && ! fuzzer; then
   apt_install "$root/build/install.log" "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" ||
     note "going on without clang's runtime: the fuzz targets will not be built"
 fi
+# Node.js before 22.13 leaves the types of TypeScript in; the interpreter's cells then need the package.
+typescript() {
+  /usr/bin/node -e 'if (require("module").stripTypeScriptTypes === undefined)
+    require("module").createRequire("/usr/share/nodejs/")("./typescript")' 2>/dev/null
+}
+if has_apt && ! typescript; then
+  apt_install "$root/build/install.log" node-typescript ||
+    note "going on without node-typescript: sandboxes will not run TypeScript"
+fi
 note "all there"

@@ -33,7 +33,7 @@ struct e2b__host_kernel {
   bool long_line;          /* the rest of one is on its way */
   e2b__buffer_t line;
   e2b__buffer_t raw;   /* from standard error, not given on yet */
-  char complaint[512]; /* the last of what it said while starting */
+  char complaint[512]; /* what it said while starting */
 };
 
 /* A piece of input on its way. */
@@ -210,8 +210,11 @@ static void take_line(e2b__host_kernel_t *kernel, const char *line, size_t len) 
       kernel->state = E2B__KERNEL_LEAVING;
     else if (starts(line, len, "end_of_execution"))
       take_end(kernel, line, len);
-    else
+    else {
+      /* It speaks of what was printed before. */
+      if (starts(line, len, "error")) read_last_raw(kernel);
       give(kernel, line, len, true);
+    }
     return;
   }
 }
@@ -248,12 +251,10 @@ static void take_lines(e2b__host_kernel_t *kernel, const char *data, size_t len)
 
 static void take_stderr(e2b__host_kernel_t *kernel, const char *data, size_t len) {
   if (kernel->state == E2B__KERNEL_STARTING) {
-    if (len >= sizeof kernel->complaint) {
-      data += len - sizeof kernel->complaint + 1;
-      len = sizeof kernel->complaint - 1;
-    }
-    memcpy(kernel->complaint, data, len);
-    kernel->complaint[len] = '\0';
+    size_t have = strlen(kernel->complaint), room = sizeof kernel->complaint - 1 - have;
+    if (len > room) len = room;
+    memcpy(kernel->complaint + have, data, len);
+    kernel->complaint[have + len] = '\0';
     return;
   }
   take_raw(kernel, data, len);
@@ -275,12 +276,8 @@ static void on_over(e2b__host_subscriber_t *subscriber, bool ended) {
   (void)ended;
   kernel->process = NULL;
   if (events != NULL && kernel->state == E2B__KERNEL_STARTING) {
-    char why[sizeof kernel->complaint + 32];
-    size_t len = strcspn(kernel->complaint, "\n");
-    kernel->complaint[len] = '\0';
-    snprintf(why, sizeof why, "%s",
-             len > 0 ? kernel->complaint : "its process ended before it was ready");
-    tell_unavailable(kernel, why);
+    const char *said = kernel->complaint;
+    tell_unavailable(kernel, said[0] != '\0' ? said : "its process ended before it was ready");
   } else if (events != NULL) {
     kernel->events = NULL;
     events->died(owner);
@@ -352,10 +349,10 @@ static void make_command(e2b__host_kernel_language_t language, e2b__process_conf
                                     "n,t=int(sys.argv[1]),b''\n"
                                     "while len(t)<n:t+=os.read(0,n-len(t)) or sys.exit(1)\n"
                                     "exec(compile(t,'<kernel>','exec'))";
-  static const char read_javascript[] =
-      "const f=require('fs'),t=Buffer.alloc(+process.argv[1]);"
-      "for(let n=0,g;n<t.length;n+=g)if(!(g=f.readSync(3,t,n)))process.exit(1);"
-      "new Function('require',t.toString())(require)";
+  static const char read_javascript[] = "{const f=require('fs'),t=Buffer.alloc(+process.argv[1]);"
+                                        "for(let n=0,g;n<t.length;n+=g)"
+                                        "if(!(g=f.readSync(3,t,n,t.length-n,null)))process.exit(1);"
+                                        "new Function('require',t.toString())(require)}";
   /* Lines of the protocol on descriptors of their own: 3 and 4. */
   static const char move[] = "exec \"$@\" 3<&0 4>&1 </dev/null >&2";
   size_t count = 0;
