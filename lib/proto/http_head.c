@@ -58,6 +58,14 @@ const char *e2b__http_head_field(const e2b__http_head_t *head, const char *name)
   return NULL;
 }
 
+bool e2b__http_head_list_has(const e2b__http_head_t *head, const char *name, const char *token) {
+  for (size_t i = 0; i < head->count; i++)
+    if (strcasecmp(head->fields[i].name, name) == 0 &&
+        e2b__http_list_has(head->fields[i].value, token))
+      return true;
+  return false;
+}
+
 /* "HTTP/1.1 200 OK"; the words behind the number may be missing. */
 static int parse_status(e2b__http_head_t *head, const char *line, size_t len) {
   if (len < 12 || memcmp(line, "HTTP/1.", 7) != 0 || line[8] != ' ') return E2B_EPROTOCOL;
@@ -69,6 +77,24 @@ static int parse_status(e2b__http_head_t *head, const char *line, size_t len) {
   }
   if (len > 12 && line[12] != ' ') return E2B_EPROTOCOL;
   return head->status >= 100 && head->status <= 599 ? 0 : E2B_EPROTOCOL;
+}
+
+/* "GET /path HTTP/1.1" */
+static int parse_request(e2b__http_head_t *head, e2b__http_request_line_t *request, char *line,
+                         size_t len) {
+  static const char version[] = " HTTP/1.";
+  const size_t tail = sizeof version; /* with the digit */
+  char *blank = memchr(line, ' ', len), *end = line + len;
+  if (blank == NULL || !e2b__http_is_token(line, (size_t)(blank - line))) return E2B_EPROTOCOL;
+  if ((size_t)(end - blank) < 2 + tail || memcmp(end - tail, version, tail - 1) != 0 ||
+      end[-1] < '0' || end[-1] > '9')
+    return E2B_EPROTOCOL;
+  for (const char *c = blank + 1; c < end - tail; c++)
+    if ((unsigned char)*c <= ' ' || *c == 127) return E2B_EPROTOCOL;
+  head->minor = (unsigned)(end[-1] - '0');
+  *blank = end[-(ptrdiff_t)tail] = '\0';
+  *request = (e2b__http_request_line_t){line, blank + 1};
+  return 0;
 }
 
 static int parse_length(const char *text, uint64_t *length) {
@@ -116,7 +142,9 @@ static int find_framing(e2b__http_head_t *head) {
   return 0;
 }
 
-int e2b__http_head_parse(e2b__http_head_t *head, char *data, size_t len) {
+/* `request` NULL: the first line is an answer's. */
+static int parse_head(e2b__http_head_t *head, e2b__http_request_line_t *request, char *data,
+                      size_t len) {
   bool first = true;
   int rc = 0;
 
@@ -133,11 +161,22 @@ int e2b__http_head_parse(e2b__http_head_t *head, char *data, size_t len) {
     size_t taken = (size_t)(newline - data) + 1, line = taken - 1;
     if (line > 0 && data[line - 1] == '\r') line--;
     if (line == 0) break;
-    rc = first ? parse_status(head, data, line) : parse_field(head, data, line);
+    rc = !first            ? parse_field(head, data, line)
+         : request != NULL ? parse_request(head, request, data, line)
+                           : parse_status(head, data, line);
     first = false;
     data += taken;
     len -= taken;
   }
   if (rc == 0 && first) rc = E2B_EPROTOCOL;
   return rc == 0 ? find_framing(head) : rc;
+}
+
+int e2b__http_head_parse(e2b__http_head_t *head, char *data, size_t len) {
+  return parse_head(head, NULL, data, len);
+}
+
+int e2b__http_request_parse(e2b__http_head_t *head, e2b__http_request_line_t *line, char *data,
+                            size_t len) {
+  return parse_head(head, line, data, len);
 }

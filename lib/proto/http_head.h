@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* The head of an HTTP/1 answer, from its status line to the empty line, and the framing of what
- * follows. The sender is not trusted. */
+ * follows; or that of a request. The sender is not trusted. */
 
 enum {
   E2B__HTTP_HEAD_CEILING = 64 << 10, /* bytes */
@@ -34,8 +34,20 @@ typedef struct e2b__http_head {
 size_t e2b__http_head_end(const char *data, size_t len, size_t seen);
 /* Takes a whole head apart, in place. 0, E2B_EPROTOCOL, or E2B_ETOOBIG for too many fields. */
 int e2b__http_head_parse(e2b__http_head_t *head, char *data, size_t len);
+
+typedef struct e2b__http_request_line {
+  const char *method; /* a token */
+  const char *target; /* no blanks and no control characters */
+} e2b__http_request_line_t;
+
+/* The same for a request's head. head->status stays 0. */
+int e2b__http_request_parse(e2b__http_head_t *head, e2b__http_request_line_t *line, char *data,
+                            size_t len);
 /* The value of the first field of that name, in any case; NULL. */
 const char *e2b__http_head_field(const e2b__http_head_t *head, const char *name);
+
+/* Whether `token` is in the list that all fields of that name make up, in any case. */
+bool e2b__http_head_list_has(const e2b__http_head_t *head, const char *name, const char *token);
 
 /* Whether text is a token of RFC 9110: a method or a field's name. */
 bool e2b__http_is_token(const char *text, size_t len);
