@@ -94,12 +94,32 @@ static void on_http_closed(void *ctx) {
   e2b__client_loop_close(ctx);
 }
 
+static void on_dialer_closed(void *ctx) {
+  e2b_client_t *client = ctx;
+  e2b__http_t *http = client->http;
+  client->http = NULL;
+  e2b__http_close(http, on_http_closed, client);
+}
+
 static void end(e2b_client_t *client) {
+  e2b__dialer_t *dialer = client->dialer;
   client->state = E2B__CLIENT_ENDING;
   client->queue.closed = true;
   uv_idle_stop(&client->idle);
-  e2b__http_close(client->http, on_http_closed, client);
-  client->http = NULL;
+  client->dialer = NULL;
+  if (dialer != NULL) {
+    e2b__dialer_close(dialer, on_dialer_closed, client);
+  } else {
+    on_dialer_closed(client);
+  }
+}
+
+e2b__dialer_t *e2b__client_dialer(e2b_client_t *client) {
+  if (client->dialer == NULL && client->state < E2B__CLIENT_ENDING) {
+    client->dialer = e2b__dialer_new(client->loop, &client->queue, &client->alive, &client->log,
+                                     &client->config.http);
+  }
+  return client->dialer;
 }
 
 static void on_close_task(e2b__task_t *task) {

@@ -5,6 +5,7 @@
 #include "base/future.h"
 #include "e2b/client.h"
 #include "net/call.h"
+#include "net/dialer.h"
 #include "net/http.h"
 
 /* What a client was told, from options, environment and defaults, in this order. All strings are in
@@ -62,6 +63,7 @@ struct e2b_client {
   e2b__config_t config;
   e2b__alive_t alive;
   e2b__http_t *http;
+  e2b__dialer_t *dialer;          /* of WebSockets; NULL until the first */
   struct curl_slist *api_headers; /* of every control-plane request */
   e2b__list_t guests;
 
@@ -86,6 +88,9 @@ void e2b__client_run_posts(e2b_client_t *client, bool last);
 /* Closes the loop's handles; `client` is told by e2b__client_handle_closed. */
 void e2b__client_loop_close(e2b_client_t *client);
 void e2b__client_ended(e2b_client_t *client);
+
+/* What WebSockets are opened with. NULL when out of memory, and once the network is closed. */
+e2b__dialer_t *e2b__client_dialer(e2b_client_t *client);
 
 static inline void e2b__guest_add(e2b_client_t *client, e2b__guest_t *guest) {
   e2b__list_append(&client->guests, &guest->node);

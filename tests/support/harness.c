@@ -125,6 +125,12 @@ void harness_until(harness_t *h, bool (*done)(void *ctx), void *ctx) {
   uv_unref((uv_handle_t *)&h->guard);
 }
 
+void harness_turn_once(harness_t *h) {
+  uv_ref((uv_handle_t *)&h->guard);
+  uv_run(&h->loop, UV_RUN_ONCE);
+  uv_unref((uv_handle_t *)&h->guard);
+}
+
 static bool is_true(void *ctx) {
   return *(const bool *)ctx;
 }

@@ -56,6 +56,8 @@ void harness_until(harness_t *h, bool (*done)(void *ctx), void *ctx);
 /* The same for a flag or a count that somebody sets from the loop. */
 void harness_until_true(harness_t *h, const bool *flag);
 void harness_until_count(harness_t *h, const unsigned *counter, unsigned at_least);
+/* Turns the loop once, waiting for something to happen. */
+void harness_turn_once(harness_t *h);
 /* Turns the loop a few times without waiting, so that whatever is due happens. */
 void harness_turn(harness_t *h, unsigned times);
 
