@@ -79,6 +79,8 @@ static void on_ready(e2b__host_sandbox_t *sandbox, bool ok, void *data) {
 
 static void start_one(forks_t *forks, const e2b__host_sandbox_t *of, int64_t at) {
   e2b__host_sandbox_spec_t spec;
+  /* Other calls may have taken the room while this one's files were copied. */
+  if (forks->host->sandbox_count >= forks->host->max_sandboxes) return;
   memset(&spec, 0, sizeof spec);
   spec.template = of->template;
   spec.timeout_s = forks->life_s;
