@@ -40,7 +40,7 @@ void e2b__host_tunnel_close(e2b__host_tunnel_t *tunnel) {
   if (tunnel->upgraded == NULL) return;
   MHD_upgrade_action(tunnel->upgraded, MHD_UPGRADE_ACTION_CLOSE);
   tunnel->upgraded = NULL;
-  e2b__host_server_wake(tunnel->request->host);
+  e2b__host_server_wake(tunnel->request->server);
 }
 
 void e2b__host_tunnel_free(e2b__host_tunnel_t *tunnel) {

@@ -47,6 +47,7 @@ struct e2b_host {
   e2b__log_t log;
   e2b__host_alarms_t alarms;
   struct e2b__host_server *server;
+  struct e2b__host_server *inner; /* for those inside of sandboxes; NULL before there are any */
   struct e2b__host_tls *tls; /* NULL: plain HTTP */
   e2b__host_isolation_t isolation;
   int spawner_fd; /* the spawner's program in a sealed memory file */

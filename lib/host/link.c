@@ -221,6 +221,14 @@ int e2b__host_link_sockets(e2b__host_link_t *link, e2b__host_start_t *start) {
   return rc;
 }
 
+int e2b__host_link_listen(e2b__host_link_t *link, unsigned port, e2b__host_start_t *start) {
+  e2b__spawner_listen_t packet = {E2B__SPAWNER_LISTEN, ++link->last_id, port};
+  start->id = packet.id;
+  int rc = send_packet(link, &packet, sizeof packet, -1);
+  if (rc == 0) e2b__list_append(&link->starts, &start->node);
+  return rc;
+}
+
 int e2b__host_link_pid(const e2b__host_link_t *link) {
   return link->exited ? 0 : link->process.pid;
 }

@@ -39,6 +39,8 @@ int e2b__host_link_start(struct e2b__host_link *link, const e2b__host_program_t 
                          e2b__host_start_t *start);
 /* Asks for sockets in the sandbox's network; `started` has one or two, or an error. */
 int e2b__host_link_sockets(struct e2b__host_link *link, e2b__host_start_t *start);
+/* Asks for one that listens on this port of all addresses there. */
+int e2b__host_link_listen(struct e2b__host_link *link, unsigned port, e2b__host_start_t *start);
 /* The machine's id of the first process; 0 when it has ended. */
 int e2b__host_link_pid(const struct e2b__host_link *link);
 void e2b__host_link_signal(struct e2b__host_link *link, int pid, int signal);

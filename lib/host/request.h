@@ -36,6 +36,7 @@ typedef enum e2b__host_request_state {
 
 struct e2b__host_request {
   e2b_host_t *host;
+  struct e2b__host_server *server; /* that reads it */
   struct MHD_Connection *connection;
   const char *method;
   char *target; /* as it stands in the first line */

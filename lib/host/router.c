@@ -129,8 +129,25 @@ static bool route_signed(e2b__host_request_t *request) {
   return true;
 }
 
+/* From inside a sandbox there is but one way to go. */
+static void route_inner(e2b__host_request_t *request, e2b__host_door_t *door) {
+  if (door == NULL || door->sandbox->state != E2B__SANDBOX_RUNNING) {
+    e2b__host_answer_with(request, e2b__host_request_reset);
+    return;
+  }
+  request->port = E2B__HOST_INTERPRETER_PORT;
+  request->sandbox_id = door->sandbox->id;
+  enter(request, door->sandbox);
+  e2b__host_interpreter_route(request);
+}
+
 void e2b__host_route(e2b__host_request_t *request) {
   target_t target = {"", 0};
+  e2b__host_peer_t *peer = e2b__host_server_peer(request);
+  if (peer != NULL) {
+    route_inner(request, peer->door);
+    return;
+  }
   switch (find_target(request, &target)) {
   case TARGET_CONTROL:
     if (!route_signed(request)) e2b__host_control_route(request);

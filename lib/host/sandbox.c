@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "host/door.h"
 #include "host/interpreter.h"
 #include "host/isolation.h"
 #include "host/link.h"
@@ -129,6 +130,7 @@ void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why) {
   e2b__host_pause_cancel(sandbox);
   e2b__host_metrics_stop(sandbox);
   e2b__host_interpreter_free(sandbox);
+  e2b__host_door_close(sandbox);
   e2b__host_processes_free(sandbox);
   e2b__host_polled_watchers_free(sandbox);
   e2b__host_watchers_free(sandbox);
@@ -186,6 +188,7 @@ void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd) {
   sandbox->root_fd = root_fd;
   sandbox->state = E2B__SANDBOX_RUNNING;
   e2b__host_metrics_start(sandbox);
+  e2b__host_door_open(sandbox);
   e2b__host_sandbox_set_end(sandbox, sandbox->end_ms);
   E2B__HOST_LOG(sandbox->host, INFO, "sandbox %s: running (%s)", sandbox->id,
                 sandbox->template->name);

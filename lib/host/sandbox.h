@@ -72,9 +72,10 @@ typedef struct e2b__host_sandbox {
   e2b__list_t held;                  /* requests to it that wait until it runs; see wake.h */
   char *create_key;                  /* of the call that made it; NULL */
   e2b__list_t processes;
-  struct e2b__host_interpreter *interpreter;                             /* NULL until it is used */
-  e2b__list_t watchers;                                                  /* e2b__host_watcher_t */
-  e2b__list_t polled_watchers;                                           /* of watch_service.c */
+  struct e2b__host_interpreter *interpreter; /* NULL until it is used */
+  struct e2b__host_door *door;               /* to it, from inside; NULL: none */
+  e2b__list_t watchers;                      /* e2b__host_watcher_t */
+  e2b__list_t polled_watchers;               /* of watch_service.c */
   void (*ready)(struct e2b__host_sandbox *sandbox, bool ok, void *data); /* once, then NULL */
   void *ready_data;
   uv_work_t removal;

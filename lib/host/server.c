@@ -24,9 +24,12 @@ typedef struct e2b__host_server {
   struct MHD_Daemon *daemon;
   uv_poll_t poll;
   uv_timer_t timer;
-  int open;     /* handles */
-  bool resumed; /* since the last run: there is something to do */
-  size_t awake; /* requests that are not suspended */
+  bool tls;
+  bool stopping;
+  e2b__host_peer_t *admitted; /* whose connection is being taken */
+  int open;                   /* handles */
+  bool resumed;               /* since the last run: there is something to do */
+  size_t awake;               /* requests that are not suspended */
   unsigned idle_runs;
 } e2b__host_server_t;
 
@@ -90,7 +93,7 @@ static void watch_start(e2b__host_request_t *request) {
 void e2b__host_suspend(e2b__host_request_t *request) {
   if (request->suspended) return;
   request->suspended = true;
-  if (request->host->server != NULL) request->host->server->awake--;
+  request->server->awake--;
   MHD_suspend_connection(request->connection);
   watch_start(request);
 }
@@ -99,13 +102,12 @@ void e2b__host_unsuspend(e2b__host_request_t *request) {
   if (!request->suspended) return;
   request->suspended = false;
   MHD_resume_connection(request->connection);
-  if (request->host->server != NULL) request->host->server->awake++;
-  e2b__host_server_wake(request->host);
+  request->server->awake++;
+  e2b__host_server_wake(request->server);
 }
 
-void e2b__host_server_wake(e2b_host_t *host) {
-  e2b__host_server_t *server = host->server;
-  if (server == NULL) return;
+void e2b__host_server_wake(e2b__host_server_t *server) {
+  if (server->stopping) return;
   server->resumed = true;
   uv_timer_start(&server->timer, on_timer, 0, 0);
 }
@@ -132,6 +134,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   e2b__host_request_t *request = e2b__calloc(1, sizeof *request);
   if (request == NULL) return NULL;
   request->host = server->host;
+  request->server = server;
   request->connection = connection;
   request->keep_fd = -1;
   e2b__list_init(&request->sandbox_node);
@@ -229,6 +232,20 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
   e2b__free(request);
 }
 
+/* Connections from inside a sandbox belong to a peer. */
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what) {
+  e2b__host_server_t *server = cls;
+  (void)connection;
+  if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    *context = server->admitted;
+    server->admitted = NULL;
+  } else if (*context != NULL) {
+    e2b__host_door_left(*context);
+    *context = NULL;
+  }
+}
+
 __attribute__((format(printf, 2, 0))) static void on_daemon_log(void *cls, const char *fmt,
                                                                 va_list args) {
   e2b_host_t *host = cls;
@@ -241,7 +258,7 @@ __attribute__((format(printf, 2, 0))) static void on_daemon_log(void *cls, const
 /* libmicrohttpd wants to be run again at once as long as a TLS handshake waits for its client. When
  * nothing else can be the reason, a pause costs nothing: what arrives shows on the descriptor. */
 static bool may_pause(e2b__host_server_t *server) {
-  return server->host->tls != NULL && server->awake == 0 && ++server->idle_runs > IDLE_RUNS;
+  return server->tls && server->awake == 0 && ++server->idle_runs > IDLE_RUNS;
 }
 
 static void run(e2b__host_server_t *server) {
@@ -346,31 +363,47 @@ static void on_handle_closed(uv_handle_t *handle) {
   e2b__host_handle_closed(host);
 }
 
-int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
-  struct MHD_OptionItem tls[E2B__HOST_TLS_OPTIONS];
-  unsigned flags = host->tls != NULL ? MHD_USE_TLS : MHD_NO_FLAG;
-  int fd = open_listener(host, why, why_size);
-  if (fd < 0) return fd;
-  host->url = make_url(host, fd);
-  e2b__host_server_t *server = e2b__calloc(1, sizeof *server);
-  if (host->url == NULL || server == NULL) goto fail;
-  if (host->tls != NULL && e2b__host_tls_set_port(host->tls, port_of(fd)) != 0) goto fail;
-  e2b__host_tls_daemon_options(host->tls, tls);
-  server->host = host;
-  server->daemon = MHD_start_daemon(
+static struct MHD_Daemon *make_daemon(e2b__host_server_t *server, int fd) {
+  e2b_host_t *host = server->host;
+  struct MHD_OptionItem options[1 + E2B__HOST_TLS_OPTIONS];
+  size_t count = 0;
+  unsigned flags = server->tls ? MHD_USE_TLS : MHD_NO_FLAG;
+  if (fd >= 0)
+    options[count++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
+  else
+    flags |= MHD_USE_NO_LISTEN_SOCKET;
+  e2b__host_tls_daemon_options(server->tls ? host->tls : NULL, options + count);
+  struct MHD_Daemon *daemon = MHD_start_daemon(
       flags | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
       NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, host,
-      MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S,
-      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-  e2b__host_tls_started(host->tls);
-  if (server->daemon == NULL) goto fail;
-  const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+      MHD_OPTION_URI_LOG_CALLBACK, on_target, server, MHD_OPTION_CONNECTION_LIMIT,
+      (unsigned)CONNECTION_LIMIT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
+      on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_ARRAY,
+      options, MHD_OPTION_END);
+  if (server->tls) e2b__host_tls_started(host->tls);
+  return daemon;
+}
+
+/* Takes `fd`, also on failure; -1: a server that listens nowhere. */
+static e2b__host_server_t *server_new(e2b_host_t *host, int fd, bool tls) {
+  e2b__host_server_t *server = e2b__calloc(1, sizeof *server);
+  const union MHD_DaemonInfo *info = NULL;
+  if (server == NULL) {
+    if (fd >= 0) close(fd);
+    return NULL;
+  }
+  server->host = host;
+  server->tls = tls;
+  server->daemon = make_daemon(server, fd);
+  if (server->daemon != NULL)
+    info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+  else if (fd >= 0)
+    close(fd);
   if (info == NULL || uv_poll_init(host->loop, &server->poll, info->epoll_fd) != 0) {
-    MHD_stop_daemon(server->daemon);
-    fd = -1;
-    goto fail;
+    if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
+    e2b__free(server);
+    return NULL;
   }
   uv_timer_init(host->loop, &server->timer);
   server->poll.data = server->timer.data = server;
@@ -378,14 +411,58 @@ int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
   e2b__host_handle_opened(host);
   e2b__host_handle_opened(host);
   server->open = 2;
-  host->server = server;
   run(server);
+  return server;
+}
+
+static void server_stop(e2b__host_server_t *server) {
+  if (server == NULL) return;
+  server->stopping = true;
+  /* What was resumed just now must have gone on before the end. */
+  MHD_run(server->daemon);
+  uv_close((uv_handle_t *)&server->poll, on_handle_closed);
+  MHD_stop_daemon(server->daemon);
+  uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+}
+
+int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
+  int fd = open_listener(host, why, why_size);
+  if (fd < 0) return fd;
+  host->url = make_url(host, fd);
+  if (host->url == NULL ||
+      (host->tls != NULL && e2b__host_tls_set_port(host->tls, port_of(fd)) != 0))
+    close(fd);
+  else
+    host->server = server_new(host, fd, host->tls != NULL);
+  if (host->server == NULL) {
+    snprintf(why, why_size, "cannot start the HTTP server");
+    return E2B_ESYSTEM;
+  }
   return 0;
-fail:
-  if (fd >= 0) close(fd);
-  e2b__free(server);
-  snprintf(why, why_size, "cannot start the HTTP server");
-  return E2B_ESYSTEM;
+}
+
+void e2b__host_server_admit(e2b_host_t *host, int fd, const struct sockaddr *address, socklen_t len,
+                            e2b__host_peer_t *peer) {
+  if (host->inner == NULL) host->inner = server_new(host, -1, false);
+  if (host->inner == NULL) {
+    close(fd);
+    e2b__host_door_left(peer);
+    return;
+  }
+  host->inner->admitted = peer;
+  /* Closes the socket when it fails. */
+  MHD_add_connection(host->inner->daemon, fd, address, len);
+  if (host->inner->admitted != NULL) {
+    host->inner->admitted = NULL;
+    e2b__host_door_left(peer);
+  }
+  e2b__host_server_wake(host->inner);
+}
+
+e2b__host_peer_t *e2b__host_server_peer(const e2b__host_request_t *request) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return info != NULL ? info->socket_context : NULL;
 }
 
 void e2b__host_server_quiesce(e2b_host_t *host) {
@@ -395,12 +472,8 @@ void e2b__host_server_quiesce(e2b_host_t *host) {
 }
 
 void e2b__host_server_stop(e2b_host_t *host) {
-  e2b__host_server_t *server = host->server;
-  if (server == NULL) return;
-  host->server = NULL;
-  /* What was resumed just now must have gone on before the end. */
-  MHD_run(server->daemon);
-  uv_close((uv_handle_t *)&server->poll, on_handle_closed);
-  MHD_stop_daemon(server->daemon);
-  uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+  e2b__host_server_t *server = host->server, *inner = host->inner;
+  host->server = host->inner = NULL;
+  server_stop(server);
+  server_stop(inner);
 }

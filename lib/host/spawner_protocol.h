@@ -21,6 +21,7 @@ typedef enum e2b__spawner_type {
   E2B__SPAWNER_EXITED = 4,   /* to the host: a process was reaped */
   E2B__SPAWNER_SIGNAL = 5,   /* to the spawner: signal a process */
   E2B__SPAWNER_SOCKETS = 6,  /* to the spawner: make sockets in the sandbox's network */
+  E2B__SPAWNER_LISTEN = 7,   /* to the spawner: make one that listens there */
   E2B__SPAWNER_STARVED = 100 /* to the host: it was killed, there was too little memory */
 } e2b__spawner_type_t;
 
@@ -72,6 +73,13 @@ typedef struct e2b__spawner_sockets {
   uint32_t type;
   uint32_t id;
 } e2b__spawner_sockets_t;
+
+/* The answer is STARTED, with the socket. */
+typedef struct e2b__spawner_listen {
+  uint32_t type;
+  uint32_t id;
+  uint32_t port;
+} e2b__spawner_listen_t;
 
 /* As a pid: all processes but the spawner. Lower ones are process groups, as for kill(). */
 enum { E2B__SPAWNER_EVERYBODY = -1 };

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -146,6 +147,35 @@ static int make_sockets(const e2b__spawner_sockets_t *request) {
   return rc;
 }
 
+/* On all addresses, of both families where there are two. */
+static int open_listener(unsigned port) {
+  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, off = 0, fd;
+  fd = socket(AF_INET6, type, 0);
+  if (fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0 &&
+      bind(fd, (struct sockaddr *)&in6, sizeof in6) == 0 && listen(fd, 64) == 0)
+    return fd;
+  if (fd >= 0) close(fd);
+  fd = socket(AF_INET, type, 0);
+  if (fd < 0 || (bind(fd, (struct sockaddr *)&in, sizeof in) == 0 && listen(fd, 64) == 0))
+    return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+static int make_listener(const e2b__spawner_listen_t *request) {
+  e2b__spawner_started_t answer = {E2B__SPAWNER_STARTED, request->id, 0, 0,
+                                   E2B__SPAWNER_STAGE_SETUP};
+  int fd = open_listener(request->port);
+  if (fd < 0) answer.error = errno;
+  int rc = send_packet(&answer, sizeof answer, &fd, fd >= 0 ? 1 : 0);
+  if (fd >= 0) close(fd);
+  return rc;
+}
+
 static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity_t identity) {
   uint32_t type;
   if (len < sizeof type) return -1;
@@ -163,8 +193,7 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     e2b__spawner_signal_t request;
     if (len != sizeof request) return -1;
     memcpy(&request, packet, sizeof request);
-    if (request.pid > 1 || request.pid < E2B__SPAWNER_EVERYBODY)
-      kill(request.pid, request.signal);
+    if (request.pid > 1 || request.pid < E2B__SPAWNER_EVERYBODY) kill(request.pid, request.signal);
     if (request.pid == E2B__SPAWNER_EVERYBODY)
       e2b__spawner_signal_everybody(request.signal, identity);
     return 0;
@@ -174,6 +203,12 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     if (len != sizeof request) return -1;
     memcpy(&request, packet, sizeof request);
     return make_sockets(&request);
+  }
+  case E2B__SPAWNER_LISTEN: {
+    e2b__spawner_listen_t request;
+    if (len != sizeof request) return -1;
+    memcpy(&request, packet, sizeof request);
+    return make_listener(&request);
   }
   default: return -1;
   }
