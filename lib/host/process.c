@@ -121,9 +121,12 @@ static void finish(e2b__host_process_t *process) {
                       on_retention);
 }
 
+/* A terminal has ended when nobody has it open, but it stays until the program has: closing it
+ * would hang up on one that has closed its descriptors and is about to exit with a code of its own.
+ */
 static void maybe_finish(e2b__host_process_t *process) {
-  if (process->state == E2B__PROCESS_DRAINING && process->output[0] == NULL &&
-      process->output[1] == NULL)
+  if (process->state == E2B__PROCESS_DRAINING &&
+      (process->output[0] == NULL || process->tty_ended) && process->output[1] == NULL)
     finish(process);
 }
 
@@ -143,6 +146,15 @@ static void send_output(e2b__host_process_t *process, bool is_stderr, const char
   dispatch(process, &event);
 }
 
+/* libuv takes a hang-up behind a short read for the end, but reads of a terminal are always short:
+ * there may be more. */
+static void drain_terminal(e2b__host_process_t *process) {
+  static char piece[32768];
+  ssize_t got;
+  while ((got = read(process->output[0]->fd, piece, sizeof piece)) > 0)
+    send_output(process, false, piece, (size_t)got);
+}
+
 static void on_output(e2b__host_channel_t *channel, const char *data, size_t len) {
   e2b__host_process_t *process = channel->owner;
   bool is_stderr = channel == process->output[1];
@@ -150,9 +162,13 @@ static void on_output(e2b__host_channel_t *channel, const char *data, size_t len
     send_output(process, is_stderr, data, len);
     return;
   }
-  process->output[is_stderr] = NULL;
-  if (process->pty) process->input = NULL;
-  e2b__host_channel_close(channel);
+  if (process->pty) {
+    process->tty_ended = true;
+    drain_terminal(process);
+  } else {
+    process->output[is_stderr] = NULL;
+    e2b__host_channel_close(channel);
+  }
   maybe_finish(process);
 }
 
@@ -169,7 +185,8 @@ void e2b__host_process_pace(e2b__host_process_t *process) {
     if (E2B__CONTAINER(node, e2b__host_subscriber_t, node)->full) pause = true;
   process->reading_paused = pause;
   for (int i = 0; i < 2; i++)
-    if (process->output[i] != NULL) e2b__host_channel_read(process->output[i], !pause);
+    if (process->output[i] != NULL && !process->tty_ended)
+      e2b__host_channel_read(process->output[i], !pause);
 }
 
 /* A process that was killed may have left children that hold its pipes open: what is in them is

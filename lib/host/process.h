@@ -50,6 +50,7 @@ typedef struct e2b__host_process {
   e2b__host_channel_t *output[2]; /* stdout, stderr; NULL at their end */
   e2b__list_t subscribers;
   e2b__list_t reap_waits;
+  bool tty_ended; /* of a pty: nobody has it open any more */
   bool reading_paused;
   bool no_drain; /* a signal was sent through the host: its exit does not wait for the pipes */
   e2b__host_alarm_t deadline;
