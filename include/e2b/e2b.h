@@ -11,5 +11,6 @@
 #include "e2b/future.h"
 #include "e2b/handler.h"
 #include "e2b/sandbox.h"
+#include "e2b/terminal.h"
 
 #endif

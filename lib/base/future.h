@@ -21,7 +21,10 @@ typedef enum e2b__kind {
   E2B__KIND_TRANSFERRED,
   E2B__KIND_FILE_INFO,
   E2B__KIND_FILE_LIST,
-  E2B__KIND_HTTP_RESPONSE
+  E2B__KIND_HTTP_RESPONSE,
+  E2B__KIND_TERMINAL,
+  E2B__KIND_TERMINAL_EXIT,
+  E2B__KIND_TERMINAL_LIST
 } e2b__kind_t;
 
 /* A pending future with two references: the caller's, and one that it holds on itself until it is

@@ -120,6 +120,13 @@ void e2b__command_client_closes(e2b__guest_t *guest);
 /* events.c */
 extern const e2b__stream_events_t e2b__command_events;
 
+/* processes.c: signals to what the process service started, under another function's name */
+e2b_future_t *e2b__process_kill(e2b_sandbox_t *sandbox, uint32_t pid, const char *name);
+/* Any signal, by a shell in the sandbox: `script` finds the signal's number in $0, the pid in $1,
+ * and says "No such process" as kill does. Decides `future`, of a bool, later. */
+void e2b__process_signal(e2b_future_t *future, e2b_sandbox_t *sandbox, uint32_t pid,
+                         const char *user, int signal_number, const char *script);
+
 /* output.c */
 void e2b__output_init(e2b_command_t *command, size_t which, e2b_output_cb callback,
                       const e2b_run_options *options);

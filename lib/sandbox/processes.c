@@ -71,16 +71,19 @@ static void on_killed(e2b__operation_t *op, const e2b__call_result_t *result) {
   }
 }
 
-e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t pid) {
+e2b_future_t *e2b__process_kill(e2b_sandbox_t *sandbox, uint32_t pid, const char *name) {
   e2b_future_t *future;
-  e2b__operation_t *op =
-      e2b__daemon_operation(sandbox, E2B__KIND_BOOL, "e2b_command_kill", &future);
+  e2b__operation_t *op = e2b__daemon_operation(sandbox, E2B__KIND_BOOL, name, &future);
   if (op == NULL) return future;
   e2b__process_selector_t selector = {true, pid, {NULL, 0}};
   const e2b__send_signal_request_t request = {&selector, E2B__SIGNAL_SIGKILL};
   e2b__daemon_rpc(op, 0, "/process.Process/SendSignal", &e2b__send_signal_request, &request, true,
                   0, on_killed);
   return future;
+}
+
+e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t pid) {
+  return e2b__process_kill(sandbox, pid, "e2b_command_kill");
 }
 
 /* A future for a signal. Decided already when there is nothing to send it to: the number of a
@@ -149,29 +152,26 @@ static void on_signalled(e2b_future_t *inner, void *user_data) {
   e2b__free(call);
 }
 
-e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
-  if (command == NULL) return NULL;
-  if (signal_number == SIGKILL) return e2b_command_kill(command);
-  e2b_future_t *future = signal_future(command, signal_number, "e2b_command_signal");
-  if (future == NULL || e2b_future_is_done(future)) return future;
+void e2b__process_signal(e2b_future_t *future, e2b_sandbox_t *sandbox, uint32_t to,
+                         const char *user, int signal_number, const char *script) {
   signalling *call = e2b__calloc(1, sizeof *call);
   if (call == NULL) {
     e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
-    return future;
+    return;
   }
   char number[16];
   char pid[16];
   snprintf(number, sizeof number, "%d", signal_number);
-  snprintf(pid, sizeof pid, "%u", command->pid);
-  const char *const args[] = {"-c", "kill -s \"$0\" -- \"$1\"", number, pid, NULL};
+  snprintf(pid, sizeof pid, "%u", to);
+  const char *const args[] = {"-c", script, number, pid, NULL};
   e2b_run_options options;
   E2B_INIT(&options);
   static const e2b_pair_t untranslated = {"LC_ALL", "C"}; /* its words are read */
   options.envs = &untranslated;
   options.envs_count = 1;
-  options.user = command->user;
+  options.user = user;
   call->outer = future;
-  call->inner = e2b_run_command(command->sandbox, "/bin/sh", args, &options);
+  call->inner = e2b_run_command(sandbox, "/bin/sh", args, &options);
   e2b__future_bind(future, abandon_signalling, call);
   /* The signal is on its way: giving up the future does not call it back. */
   e2b_future_acquire(call->inner);
@@ -182,5 +182,14 @@ e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
     e2b__future_fail_text(future, rc, "%s", e2b_code_text(rc));
   }
   e2b_future_release(inner);
+}
+
+e2b_future_t *e2b_command_signal(e2b_command_t *command, int signal_number) {
+  if (command == NULL) return NULL;
+  if (signal_number == SIGKILL) return e2b_command_kill(command);
+  e2b_future_t *future = signal_future(command, signal_number, "e2b_command_signal");
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  e2b__process_signal(future, command->sandbox, command->pid, command->user, signal_number,
+                      "kill -s \"$0\" -- \"$1\"");
   return future;
 }

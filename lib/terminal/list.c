@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "e2b/command.h"
+#include "sandbox/command.h"
+#include "terminal/envd.h"
+
+/* Which terminals there are. */
+
+typedef struct listing {
+  e2b_future_t *outer; /* NULL once it was given up */
+  e2b_future_t *inner; /* of the service's list */
+  e2b_transport_t kind;
+} listing;
+
+const e2b_terminal_list_t *e2b_future_terminal_list(const e2b_future_t *future) {
+  return e2b__future_value(future, E2B__KIND_TERMINAL_LIST);
+}
+
+static bool is_terminal(const e2b_process_info_t *process) {
+  return strncmp(process->tag, E2B__ENVD_TAG, sizeof E2B__ENVD_TAG - 1) == 0;
+}
+
+static int copy_process(e2b__arena_t *arena, const e2b_process_info_t *from,
+                        e2b_terminal_info_t *to) {
+  char id[16];
+  unsigned cols = 0;
+  unsigned rows = 0;
+  snprintf(id, sizeof id, "%u", from->pid);
+  sscanf(from->tag + sizeof E2B__ENVD_TAG - 1, "%5ux%5u", &cols, &rows);
+  to->id = e2b__arena_strndup(arena, id, strlen(id));
+  to->pid = from->pid;
+  to->program = e2b__arena_strndup(arena, from->program, strlen(from->program));
+  const char **args = e2b__arena_calloc(arena, from->args_count + 1, sizeof *args);
+  if (to->id == NULL || to->program == NULL || args == NULL) return E2B_ENOMEM;
+  for (size_t i = 0; i < from->args_count; i++) {
+    args[i] = e2b__arena_strndup(arena, from->args[i], strlen(from->args[i]));
+    if (args[i] == NULL) return E2B_ENOMEM;
+  }
+  to->args = args;
+  to->args_count = from->args_count;
+  to->cols = (uint16_t)cols;
+  to->rows = (uint16_t)rows;
+  to->running = 1;
+  to->exit.exit_code = -1;
+  to->transport = E2B_TRANSPORT_ENVD;
+  return 0;
+}
+
+static void succeed(listing *call) {
+  const e2b_process_list_t *processes = e2b_future_process_list(call->inner);
+  e2b__arena_t *arena = e2b__future_arena(call->outer);
+  e2b_terminal_list_t *list = e2b__arena_calloc(arena, 1, sizeof *list);
+  e2b_terminal_info_t *items = e2b__arena_calloc(arena, processes->count + 1, sizeof *items);
+  int rc = list != NULL && items != NULL ? 0 : E2B_ENOMEM;
+  for (size_t i = 0; rc == 0 && i < processes->count; i++) {
+    if (is_terminal(&processes->items[i])) {
+      rc = copy_process(arena, &processes->items[i], &items[list->count++]);
+    }
+  }
+  if (rc != 0) {
+    e2b__future_fail_text(call->outer, rc, "%s", e2b_code_text(rc));
+    return;
+  }
+  list->items = items;
+  e2b__future_succeed(call->outer, list, NULL);
+}
+
+static void on_processes(e2b_future_t *inner, void *user_data) {
+  listing *call = user_data;
+  if (call->outer != NULL) {
+    const e2b_error_t *error = e2b_future_error(inner);
+    if (error == NULL) {
+      succeed(call);
+    } else {
+      e2b_error_t own = *error;
+      own.operation = "";
+      e2b__future_fail(call->outer, &own);
+    }
+  }
+  e2b__free(call);
+}
+
+static void abandon(void *work) {
+  listing *call = work;
+  call->outer = NULL; /* the inner future's callback frees it */
+  e2b_future_cancel(call->inner);
+}
+
+e2b_future_t *e2b_terminal_list(e2b_sandbox_t *sandbox, const e2b_terminal_list_options *given) {
+  if (sandbox == NULL) return NULL;
+  e2b_terminal_list_options options;
+  e2b__options_copy(&options, sizeof options, given);
+  e2b_future_t *future =
+      e2b__future_new(&sandbox->client->queue, E2B__KIND_TERMINAL_LIST, "e2b_terminal_list");
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  listing *call = e2b__calloc(1, sizeof *call);
+  if (call == NULL) {
+    e2b__future_fail_text(future, E2B_ENOMEM, "out of memory");
+    return future;
+  }
+  call->outer = future;
+  call->inner = e2b_command_list(sandbox);
+  e2b__future_bind(future, abandon, call);
+  const int rc = e2b_future_then(call->inner, on_processes, call);
+  if (rc != 0) {
+    e2b__free(call);
+    e2b__future_fail_text(future, rc, "%s", e2b_code_text(rc));
+  }
+  return future;
+}
+
+e2b_future_t *e2b_terminal_kill_by_id(e2b_sandbox_t *sandbox, const char *id,
+                                      const e2b_terminal_list_options *given) {
+  (void)given;
+  if (sandbox == NULL) return NULL;
+  return e2b__process_kill(sandbox, (uint32_t)strtoul(id, NULL, 10), "e2b_terminal_kill_by_id");
+}

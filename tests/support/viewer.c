@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/viewer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 4096 };
+
+static viewer *viewers[MOST];
+static size_t count;
+
+static void on_data(e2b_terminal_t *terminal, const char *data, size_t len, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->bytes += len;
+  if (it->on_data != NULL) it->on_data(it, data, len);
+  if (it->forget) return;
+  if (it->seen_len + len + 1 > it->seen_room) {
+    it->seen_room = (it->seen_len + len + 1) * 2;
+    it->seen = realloc(it->seen, it->seen_room);
+    if (it->seen == NULL) abort();
+  }
+  memcpy(it->seen + it->seen_len, data, len);
+  it->seen_len += len;
+  it->seen[it->seen_len] = '\0';
+}
+
+static void on_gap(e2b_terminal_t *terminal, uint64_t bytes, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->gaps++;
+  it->gap += bytes == E2B_BYTES_UNKNOWN ? 1 : bytes;
+}
+
+static void on_exit_event(e2b_terminal_t *terminal, const e2b_terminal_exit_t *end,
+                          void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->exits++;
+  it->exit = *end;
+}
+
+static void on_lost(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  if (error == NULL || *error->message == '\0') abort();
+  it->lost++;
+}
+
+static void on_restored(e2b_terminal_t *terminal, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->restored++;
+}
+
+static void on_drain(e2b_terminal_t *terminal, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->drains++;
+}
+
+static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
+  viewer *it = user_data;
+  (void)terminal;
+  it->closed++;
+  it->closed_code = error != NULL ? error->code : 0;
+}
+
+viewer *viewer_new(e2b_transport_t transport) {
+  assert_true(count < MOST);
+  viewer *it = calloc(1, sizeof *it);
+  assert_non_null(it);
+  viewers[count++] = it;
+  E2B_INIT(&it->options);
+  it->options.transport = transport;
+  it->options.on_data = on_data;
+  it->options.on_gap = on_gap;
+  it->options.on_exit = on_exit_event;
+  it->options.on_lost = on_lost;
+  it->options.on_restored = on_restored;
+  it->options.on_drain = on_drain;
+  it->options.on_closed = on_closed;
+  it->options.user_data = it;
+  return it;
+}
+
+e2b_terminal_t *viewer_takes(viewer *it, e2b_future_t *future) {
+  it->terminal = e2b_future_terminal(future);
+  assert_non_null(it->terminal);
+  return it->terminal;
+}
+
+e2b_terminal_t *viewer_opens(viewer *it) {
+  return viewer_takes(it, OK(e2b_terminal_create(scene.sandbox, &it->options)));
+}
+
+e2b_terminal_t *viewer_attaches(viewer *it, const char *id) {
+  return viewer_takes(it, OK(e2b_terminal_get_by_id(scene.sandbox, id, &it->options)));
+}
+
+void viewer_types(viewer *it, const char *text) {
+  assert_int_equal(e2b_terminal_write(it->terminal, text, strlen(text)), 0);
+}
+
+void viewer_sees(viewer *it, const char *text) {
+  for (unsigned tries = 0;; tries++) {
+    const char *found =
+        it->seen_len > it->looked
+            ? memmem(it->seen + it->looked, it->seen_len - it->looked, text, strlen(text))
+            : NULL;
+    if (found != NULL) {
+      it->looked = (size_t)(found - it->seen) + strlen(text);
+      return;
+    }
+    if (it->closed > 0 || tries * PACE_MS > LONG_ENOUGH_MS - 1000) {
+      print_error("waited for: %s\n  saw: %s\n", text, it->seen != NULL ? it->seen : "nothing");
+      fail();
+    }
+    scene_pace(tries);
+  }
+}
+
+void viewer_is_closed(viewer *it) {
+  for (unsigned tries = 0; it->closed == 0; tries++) {
+    scene_pace(tries);
+  }
+  assert_int_equal(it->closed, 1);
+}
+
+void viewer_sees_exit(viewer *it, int code) {
+  viewer_is_closed(it);
+  assert_int_equal(it->closed_code, 0);
+  assert_int_equal(it->exits, 1);
+  assert_true(it->exit.known);
+  if (it->exit.signal != 0) print_error("signal %d\n", it->exit.signal);
+  assert_int_equal(it->exit.exit_code, code);
+  assert_int_equal(it->exit.signal, 0);
+}
+
+int viewer_tidy(void **state) {
+  /* The programs would run on. */
+  for (size_t i = 0; i < count; i++) {
+    if (viewers[i]->terminal != NULL) scene_keep(e2b_terminal_kill(viewers[i]->terminal));
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (viewers[i]->terminal != NULL) viewer_is_closed(viewers[i]);
+    e2b_terminal_release(viewers[i]->terminal);
+    viewers[i]->terminal = NULL;
+  }
+  const int rc = scene_tidy(state);
+  while (count > 0) {
+    viewer *it = viewers[--count];
+    free(it->seen);
+    free(it);
+  }
+  return rc;
+}
