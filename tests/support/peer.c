@@ -61,7 +61,7 @@ struct peer_connection {
   e2b__list_t node;
   peer_t *peer;
   uv_tcp_t tcp;
-  uv_timer_t pacer;
+  uv_idle_t pacer;
   mbedtls_ssl_context *ssl;
   bytes cipher; /* arrived, not decrypted */
   bytes got;
@@ -106,13 +106,13 @@ static void put(peer_connection_t *c, const void *data, size_t len) {
   if (uv_write(&request->req, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) free(request);
 }
 
-static void on_pace(uv_timer_t *pacer) {
+static void on_pace(uv_idle_t *pacer) {
   peer_connection_t *c = pacer->data;
   if (c->written < c->out.len) {
     put(c, c->out.data + c->written++, 1);
     return;
   }
-  uv_timer_stop(pacer);
+  uv_idle_stop(pacer);
   if (c->half_close) {
     int fd;
     if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) shutdown(fd, SHUT_WR);
@@ -125,7 +125,7 @@ static void put_paced(peer_connection_t *c, const void *data, size_t len) {
     return;
   }
   append(&c->out, data, len);
-  uv_timer_start(&c->pacer, on_pace, 0, 1);
+  uv_idle_start(&c->pacer, on_pace);
 }
 
 static int on_cipher_out(void *ctx, const unsigned char *data, size_t len) {
@@ -269,7 +269,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   peer_connection_t *c = zeroed(sizeof *c);
   c->peer = peer;
   uv_tcp_init(peer->loop, &c->tcp);
-  uv_timer_init(peer->loop, &c->pacer);
+  uv_idle_init(peer->loop, &c->pacer);
   c->tcp.data = c->pacer.data = c;
   peer->handles += 2;
   assert_int_equal(uv_accept(listener, (uv_stream_t *)&c->tcp), 0);
@@ -428,8 +428,8 @@ const char *peer_request(const peer_t *peer) {
   return peer->last->request;
 }
 
-const bool *peer_ended(const peer_t *peer) {
-  return &peer->last->ended;
+bool peer_ended(const peer_t *peer) {
+  return peer->last->ended;
 }
 
 void peer_send(peer_t *peer, const void *data, size_t len) {
@@ -475,7 +475,7 @@ void peer_read(peer_t *peer) {
 
 void peer_half_close(peer_t *peer) {
   peer->last->half_close = true;
-  uv_timer_start(&peer->last->pacer, on_pace, 0, 1);
+  uv_idle_start(&peer->last->pacer, on_pace);
 }
 
 void peer_close(peer_t *peer) {

@@ -40,7 +40,7 @@ const unsigned *peer_upgrades(const peer_t *peer);
 /* What the client sent to be upgraded, NUL-terminated; "" before. */
 const char *peer_request(const peer_t *peer);
 /* Nonzero when the client's end has come, in order or by a reset. */
-const bool *peer_ended(const peer_t *peer);
+bool peer_ended(const peer_t *peer);
 
 void peer_send(peer_t *peer, const void *data, size_t len);
 /* One frame, not masked: the first byte as it goes out (fin, reserved bits, opcode). */
