@@ -238,13 +238,14 @@ static e2b__host_call_t *begin(e2b__host_request_t *request) {
     call->answered = true;
   } else if (!check_type(call)) {
     call->answered = true;
-  } else if (request->over_ceiling) {
-    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "message is larger than %d bytes",
-                        (int)E2B__HOST_RPC_CEILING);
   } else {
     check_headers(call);
   }
   return call;
+}
+
+static void on_begin(e2b__host_request_t *request) {
+  if (begin(request) == NULL) e2b__host_answer(request, 500, NULL);
 }
 
 static void on_finish(e2b__host_request_t *request) {
@@ -272,7 +273,7 @@ static void on_gone(e2b__host_request_t *request) {
 }
 
 static const e2b__host_handler_t single_handler = {
-    .finish = on_finish, .gone = on_gone, .ceiling = E2B__HOST_RPC_CEILING};
+    .begin = on_begin, .finish = on_finish, .gone = on_gone, .ceiling = E2B__HOST_RPC_CEILING};
 
 /* ---- a client stream ---- */
 
@@ -304,7 +305,7 @@ static void on_pieces_end(e2b__host_request_t *request) {
 }
 
 static const e2b__host_handler_t pieces_handler = {
-    .body = on_piece, .finish = on_pieces_end, .gone = on_gone};
+    .begin = on_begin, .body = on_piece, .finish = on_pieces_end, .gone = on_gone};
 
 const e2b__host_handler_t *e2b__host_connect_handler(const e2b__host_method_t *method) {
   return method->kind == E2B__CALL_CLIENT_STREAM ? &pieces_handler : &single_handler;

@@ -34,7 +34,8 @@ static void discard_finish(e2b__host_request_t *request) {
     discarder->answer(request);
 }
 
-static const e2b__host_handler_t discard_handler = {.body = discard_body, .finish = discard_finish};
+static const e2b__host_handler_t discard_handler = {
+    .begin = discard_finish, .body = discard_body, .finish = discard_finish};
 
 void e2b__host_answer_with(e2b__host_request_t *request,
                            void (*answer)(e2b__host_request_t *request)) {

@@ -155,7 +155,8 @@ static void discard(e2b__host_request_t *request, const char *data, size_t len) 
   (void)len;
 }
 
-static const e2b__host_handler_t bad_handler = {.body = discard, .finish = bad_request};
+static const e2b__host_handler_t bad_handler = {
+    .begin = bad_request, .body = discard, .finish = bad_request};
 
 void e2b__host_edge_route(e2b__host_request_t *request) {
   e2b__host_sandbox_t *sandbox = request->sandbox;

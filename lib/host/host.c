@@ -188,6 +188,7 @@ int e2b_host_start(uv_loop_t *loop, const e2b_host_options *options, e2b_host_t 
   host->spawner_fd = host->state_lock = -1;
   e2b__list_init(&host->sandboxes);
   e2b__list_init(&host->snapshots);
+  e2b__list_init(&host->lingering);
   ignore_sigpipe();
   int rc = start(host, &o, why, why_size);
   if (rc != 0) {

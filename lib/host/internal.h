@@ -65,6 +65,7 @@ struct e2b_host {
   size_t sandbox_count;
   size_t sandboxes_freed; /* since memory was last given back to the machine */
   e2b__list_t snapshots;  /* see snapshot.h */
+  e2b__list_t lingering;  /* see linger.h */
   uint64_t last_serial;
   size_t open_handles; /* uv handles of ours that are not closed yet */
   bool closing;

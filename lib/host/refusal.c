@@ -126,7 +126,7 @@ static void finish(e2b__host_request_t *request) {
 }
 
 void e2b__host_refuse_route(e2b__host_request_t *request, e2b__host_refusal_t refusal) {
-  static const e2b__host_handler_t handler = {.body = discard, .finish = finish};
+  static const e2b__host_handler_t handler = {.begin = finish, .body = discard, .finish = finish};
   request->handler = &handler;
   request->state = (void *)(uintptr_t)&all_words[refusal];
 }

@@ -22,7 +22,7 @@ enum { E2B__HOST_PROXIED_MAX = 1000 }; /* exchanges with the programs of one san
 
 /* Answers now. */
 void e2b__host_refuse(e2b__host_request_t *request, e2b__host_refusal_t refusal);
-/* Sets request->handler to one that discards the body and then does. */
+/* Sets request->handler to one that does, and discards the body. */
 void e2b__host_refuse_route(e2b__host_request_t *request, e2b__host_refusal_t refusal);
 
 #endif

@@ -15,6 +15,10 @@ typedef struct e2b__host_request e2b__host_request_t;
 struct e2b__host_sandbox;
 
 typedef struct e2b__host_handler {
+  /* The headers are known, and a long body is to come: what is answered now goes out before it, and
+   * the body is not read. May be NULL; for short bodies it is not called, as their clients are
+   * better served by a connection that goes on. */
+  void (*begin)(e2b__host_request_t *request);
   /* Takes a piece of the body. NULL: the body is gathered in request->body up to `ceiling`. */
   void (*body)(e2b__host_request_t *request, const char *data, size_t len);
   /* The body is complete: answer, or keep the request and answer later. */
@@ -57,6 +61,7 @@ struct e2b__host_request {
   bool cut;    /* the connection is to end without (more of) an answer */
   bool held;   /* not routed yet: its sandbox is being resumed */
   bool over_ceiling;
+  bool early;                    /* answered before its body has come */
   bool foreign;                  /* the answer is a program's own: nothing is added to it */
   struct e2b__host_watch *watch; /* looks for the client's end while the request is suspended */
   int keep_fd;                   /* closed with the request; -1: none */

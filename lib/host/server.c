@@ -9,12 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/linger.h"
 #include "host/tls.h"
 
 enum {
   CONNECTION_LIMIT = 20000,
   CONNECTION_MEMORY = 128 << 10, /* also bounds headers and the chunks of an answer */
   CONNECTION_IDLE_S = 640,
+  LONG_BODY = 256 << 10,
   IDLE_RUNS = 16,
   IDLE_PAUSE_MS = 10
 };
@@ -147,6 +149,40 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   return request;
 }
 
+/* An answer that does not wait for the body costs the client its connection. */
+static bool is_long(const e2b__host_request_t *request) {
+  const char *length = e2b__host_header(request, "Content-Length");
+  if (e2b__host_header(request, "Transfer-Encoding") != NULL) return true;
+  if (length == NULL) return false;
+  return strtoull(length, NULL, 10) > LONG_BODY || e2b__host_header(request, "Expect") != NULL;
+}
+
+static void refuse_size(e2b__host_request_t *request) {
+  e2b__host_answer_error(request, 413, "Request body is larger than %zu bytes",
+                         request->handler->ceiling);
+}
+
+static enum MHD_Result queue_answer(e2b__host_request_t *request) {
+  request->phase = E2B__REQUEST_SENDING;
+  enum MHD_Result rc = MHD_queue_response(request->connection, request->status, request->response);
+  MHD_destroy_response(request->response);
+  request->response = NULL;
+  return rc;
+}
+
+/* A body is on its way: what can be said before it has come is said now. */
+static enum MHD_Result answer_early(e2b__host_request_t *request) {
+  const char *length = e2b__host_header(request, "Content-Length");
+  size_t ceiling = request->handler->ceiling;
+  if (request->handler->begin != NULL) request->handler->begin(request);
+  if (ceiling > 0 && length != NULL && strtoull(length, NULL, 10) > ceiling) refuse_size(request);
+  if (request->cut) return MHD_NO;
+  if (request->phase != E2B__REQUEST_ANSWERED) return MHD_YES;
+  if (request->response == NULL) return MHD_NO;
+  request->early = true;
+  return queue_answer(request);
+}
+
 /* Called again for a request that was held. */
 static enum MHD_Result take_headers(e2b__host_request_t *request, const char *path,
                                     const char *method) {
@@ -160,7 +196,7 @@ static enum MHD_Result take_headers(e2b__host_request_t *request, const char *pa
   }
   request->phase = E2B__REQUEST_READING;
   e2b__buffer_init(&request->body, request->handler->ceiling);
-  return MHD_YES;
+  return is_long(request) ? answer_early(request) : MHD_YES;
 }
 
 static void take_body(e2b__host_request_t *request, const char *data, size_t len) {
@@ -180,6 +216,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
                                  size_t *size, void **state) {
   e2b__host_request_t *request = *state;
   (void)cls;
+  (void)connection;
   (void)version;
   if (request == NULL) return MHD_NO;
   if (request->cut) return MHD_NO;
@@ -193,8 +230,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   if (request->phase == E2B__REQUEST_READING) {
     request->phase = E2B__REQUEST_WAITING;
     if (request->over_ceiling)
-      e2b__host_answer_error(request, 413, "Request body is larger than %zu bytes",
-                             request->handler->ceiling);
+      refuse_size(request);
     else
       request->handler->finish(request);
   }
@@ -204,11 +240,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     return MHD_YES;
   }
   if (request->phase != E2B__REQUEST_ANSWERED || request->response == NULL) return MHD_NO;
-  request->phase = E2B__REQUEST_SENDING;
-  enum MHD_Result rc = MHD_queue_response(connection, request->status, request->response);
-  MHD_destroy_response(request->response);
-  request->response = NULL;
-  return rc;
+  return queue_answer(request);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
@@ -221,6 +253,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
   *state = NULL;
   if (!request->suspended) server->awake--;
   watch_stop(request);
+  if (request->early && !request->cut) e2b__host_linger(request->host, request_socket(request));
   if (request->handler != NULL && request->handler->gone != NULL) request->handler->gone(request);
   e2b__list_remove(&request->sandbox_node);
   if (request->response != NULL) MHD_destroy_response(request->response);
@@ -476,4 +509,5 @@ void e2b__host_server_stop(e2b_host_t *host) {
   host->server = host->inner = NULL;
   server_stop(server);
   server_stop(inner);
+  e2b__host_linger_end(host);
 }

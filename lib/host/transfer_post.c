@@ -183,6 +183,20 @@ static post_t *begin(e2b__host_request_t *request) {
   return post;
 }
 
+static void answer_failure(const e2b__host_upload_t *upload) {
+  e2b__host_request_t *request = upload->request;
+  if (request->phase < E2B__REQUEST_ANSWERED)
+    e2b__host_answer_error(request, upload->status, "%s", upload->error);
+}
+
+static void on_begin(e2b__host_request_t *request) {
+  post_t *post = begin(request);
+  if (post == NULL)
+    e2b__host_answer(request, 500, NULL);
+  else if (post->upload.status != 0)
+    answer_failure(&post->upload);
+}
+
 static void on_body(e2b__host_request_t *request, const char *data, size_t len) {
   post_t *post = begin(request);
   if (post == NULL || post->upload.status != 0) return;
@@ -240,9 +254,8 @@ static void on_finish(e2b__host_request_t *request) {
     return;
   }
   end_body(post);
-  if (request->phase >= E2B__REQUEST_ANSWERED) return;
   if (post->upload.status != 0)
-    e2b__host_answer_error(request, post->upload.status, "%s", post->upload.error);
+    answer_failure(&post->upload);
   else
     answer_stored(&post->upload);
 }
@@ -256,4 +269,4 @@ static void on_gone(e2b__host_request_t *request) {
 }
 
 const e2b__host_handler_t e2b__host_upload_handler = {
-    .body = on_body, .finish = on_finish, .gone = on_gone};
+    .begin = on_begin, .body = on_body, .finish = on_finish, .gone = on_gone};
