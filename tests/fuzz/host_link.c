@@ -55,6 +55,13 @@ int e2b__host_link_sockets(e2b__host_link_t *link, e2b__host_start_t *start) {
   return E2B_ESYSTEM;
 }
 
+int e2b__host_link_listen(e2b__host_link_t *link, unsigned port, e2b__host_start_t *start) {
+  (void)link;
+  (void)port;
+  (void)start;
+  return E2B_ESYSTEM;
+}
+
 int e2b__host_link_pid(const e2b__host_link_t *link) {
   (void)link;
   return 0;
