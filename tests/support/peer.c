@@ -67,7 +67,7 @@ struct peer_connection {
   bytes got;
   bytes out;      /* waits for the pacer */
   size_t written; /* of out */
-  bool upgraded, ended, closing, half_close;
+  bool tunnelled, upgraded, ended, closing, half_close;
   char request[64 << 10];
 };
 
@@ -78,7 +78,7 @@ struct peer {
   unsigned accepted, open, upgrades;
   e2b__list_t connections;
   peer_connection_t *last;
-  char *headers, *answer;
+  char *headers, *answer, *proxy_answer, proxy_request[1024];
   bytes at_once;
   bytes unmasked;
   unsigned handles;
@@ -183,9 +183,23 @@ static void upgrade(peer_connection_t *c) {
   free(out.data);
 }
 
+/* Until the answer to CONNECT nothing is encrypted. */
+static bool in_the_open(const peer_connection_t *c) {
+  return c->ssl == NULL || (c->peer->proxy_answer != NULL && !c->tunnelled);
+}
+
 static void take(peer_connection_t *c, const char *data, size_t len) {
   append(&c->got, data, len);
   if (c->upgraded) return;
+  if (c->peer->proxy_answer != NULL && !c->tunnelled) {
+    const size_t head = e2b__http_head_end(c->got.data, c->got.len, 0);
+    if (head == 0) return;
+    snprintf(c->peer->proxy_request, sizeof c->peer->proxy_request, "%.*s", (int)head, c->got.data);
+    consume(&c->got, head);
+    put_paced(c, c->peer->proxy_answer, strlen(c->peer->proxy_answer));
+    c->tunnelled = true;
+    return;
+  }
   const size_t end = e2b__http_head_end(c->got.data, c->got.len, 0);
   if (end == 0) return;
   assert_true(end < sizeof c->request);
@@ -255,7 +269,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
     close_connection(c, false);
     return;
   }
-  if (c->ssl == NULL) {
+  if (in_the_open(c)) {
     take(c, buf->base, (size_t)got);
     return;
   }
@@ -338,6 +352,7 @@ static void peer_free(peer_t *peer) {
   free(peer->unmasked.data);
   free(peer->headers);
   free(peer->answer);
+  free(peer->proxy_answer);
   free(peer);
 }
 
@@ -375,6 +390,14 @@ void peer_send_at_once(peer_t *peer, const void *data, size_t len) {
 
 void peer_read_nothing(peer_t *peer) {
   peer->deaf = true;
+}
+
+void peer_proxy(peer_t *peer, const char *answer) {
+  set(&peer->proxy_answer, answer);
+}
+
+const char *peer_proxy_request(const peer_t *peer) {
+  return peer->proxy_request;
 }
 
 void peer_bytewise(peer_t *peer) {

@@ -29,6 +29,8 @@ void peer_send_at_once(peer_t *peer, const void *data, size_t len);
 void peer_read_nothing(peer_t *peer);
 /* One byte a write, one write a turn of the loop. */
 void peer_bytewise(peer_t *peer);
+/* It is a proxy first: answers CONNECT with that, and is the server that was asked for then. */
+void peer_proxy(peer_t *peer, const char *answer);
 /* TLS by mbedTLS, with that certificate and key, PEM. */
 void peer_tls(peer_t *peer, const char *certificate, const char *key);
 
@@ -37,6 +39,7 @@ void peer_tls(peer_t *peer, const char *certificate, const char *key);
 unsigned peer_accepted(const peer_t *peer);
 unsigned peer_open(const peer_t *peer); /* connections */
 const unsigned *peer_upgrades(const peer_t *peer);
+const char *peer_proxy_request(const peer_t *peer);
 /* What the client sent to be upgraded, NUL-terminated; "" before. */
 const char *peer_request(const peer_t *peer);
 /* Nonzero when the client's end has come, in order or by a reset. */

@@ -58,6 +58,7 @@ static void on_closed(void *ctx, const e2b__websocket_end_t *end) {
   assert_int_equal(end->opened, s->opened);
   const char *wait = end->head != NULL ? e2b__http_head_field(end->head, "Retry-After") : NULL;
   snprintf(s->retry_after, sizeof s->retry_after, "%s", wait != NULL ? wait : "");
+  free(s->body);
   s->body = calloc(1, end->body_len + 1);
   assert_non_null(s->body);
   memcpy(s->body, end->body, end->body_len);
