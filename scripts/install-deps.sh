@@ -28,6 +28,8 @@ static_compiler() {
     printf 'int main(void) { return 0; }\n' | gcc -static -x c -o /dev/null - 2>/dev/null; }
 }
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ] || ! has_apt; }
+# Without it sandboxes run, and have no way out.
+way_out() { tool slirp4netns || ! has_apt; }
 # Sandboxes see of the machine's programs those under /usr only.
 system_python() { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; }
 system_node() {
@@ -62,6 +64,7 @@ look() {
   need "musl-tools" "musl-gcc (for the terminal agent)" static_compiler
   need "libmbedtls-dev" "mbedTLS (headers)" header mbedtls/ssl.h
   need "bubblewrap" "bubblewrap (bwrap)" tool bwrap
+  need "slirp4netns" "slirp4netns" way_out
   need "python3 python3-venv" "/usr/bin/python3 with venv" system_python
   need "nodejs" "Node.js under /usr" system_node
   need "ca-certificates" "CA certificates" certificates

@@ -147,7 +147,7 @@ static bool take_network(e2b__host_request_t *request, const cJSON *body,
   }
   const cJSON *internet = cJSON_GetObjectItemCaseSensitive(body, "allow_internet_access");
   spec->has_allow_internet = cJSON_IsBool(internet);
-  spec->allow_internet = cJSON_IsTrue(internet);
+  spec->allow_internet = !cJSON_IsFalse(internet);
   return true;
 }
 

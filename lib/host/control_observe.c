@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "host/control.h"
+#include "host/gateway.h"
 #include "host/metrics.h"
 
 /* What is known of a sandbox besides itself: its use of the machine, its logs, its network. */
@@ -129,6 +130,7 @@ void e2b__host_set_network(e2b__host_request_t *request, const char *id, const c
   if (cJSON_IsBool(internet)) {
     sandbox->has_allow_internet = true;
     sandbox->allow_internet = cJSON_IsTrue(internet);
+    e2b__host_gateway_apply(sandbox);
   }
   e2b__host_answer_bytes(request, 204, NULL, "", 0);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/isolation.h"
+#include "host/spawner_protocol.h"
 
 /* The /etc of all sandboxes: a few files of our own, and copies of what programs need to find their
  * parts. What is not on the list stays on the machine; nothing that is not readable by everybody
@@ -40,6 +41,7 @@ static const char *const copied[] = {
     "networks",
     "os-release",
     "perl",
+    "pip.conf",
     "protocols",
     "python3",
     "python3.10",
@@ -69,7 +71,7 @@ static const struct {
     {"shells", "/bin/sh\n/bin/bash\n/usr/bin/sh\n/usr/bin/bash\n"},
     {"hosts", "127.0.0.1 localhost e2b\n::1 localhost ip6-localhost ip6-loopback\n"},
     {"hostname", "e2b\n"},
-    {"resolv.conf", "# The sandbox has no network but its own.\n"},
+    {"resolv.conf", "nameserver " E2B__GATEWAY_NAMESERVER "\n"},
     {"nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
                       "networks: files\nprotocols: files\nservices: files\n"},
     {"environment", ""},

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "host/gateway.h"
 #include "host/isolation.h"
 #include "host/sandbox.h"
 #include "host/server.h"
@@ -108,6 +109,7 @@ void e2b_host_close(e2b_host_t *host, e2b_host_closed_cb closed, void *user_data
   e2b__list_t *node = host->sandboxes.next;
   host->closing = true;
   host->open_handles++;
+  e2b__host_gateway_stop(host);
   while (node != &host->sandboxes) {
     e2b__list_t *next = node->next;
     e2b__host_sandbox_kill(E2B__CONTAINER(node, e2b__host_sandbox_t, node), "the host is closed");
@@ -200,6 +202,7 @@ int e2b_host_start(uv_loop_t *loop, const e2b_host_options *options, e2b_host_t 
   /* Nothing before this needed the loop's clock; from here on nothing fails. */
   e2b__host_alarms_init(loop, &host->alarms);
   e2b__host_handle_opened(host);
+  if (host->isolation != E2B__ISOLATION_NONE) e2b__host_gateway_start(host);
   E2B__HOST_LOG(host, INFO, "listening on %s", host->url);
   *out = host;
   return 0;

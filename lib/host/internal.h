@@ -41,14 +41,16 @@ typedef struct e2b__host_limits {
 
 struct e2b__host_server;
 struct e2b__host_tls;
+struct e2b__host_gateway;
 
 struct e2b_host {
   uv_loop_t *loop;
   e2b__log_t log;
   e2b__host_alarms_t alarms;
   struct e2b__host_server *server;
-  struct e2b__host_server *inner; /* for those inside of sandboxes; NULL before there are any */
-  struct e2b__host_tls *tls; /* NULL: plain HTTP */
+  struct e2b__host_server *inner;    /* for those inside of sandboxes; NULL before there are any */
+  struct e2b__host_tls *tls;         /* NULL: plain HTTP */
+  struct e2b__host_gateway *gateway; /* NULL: sandboxes have no way out */
   e2b__host_isolation_t isolation;
   int spawner_fd; /* the spawner's program in a sealed memory file */
   char *url;

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/gateway.h"
+
 /* Kernel ids from here on are the sandboxes' when the host is root: a range that no distribution
  * gives to anybody. */
 enum { MACHINE_BASE = 0x70000000 };
@@ -97,8 +99,11 @@ static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib32", "/l
 
 static void add_launch(words_t *words, const e2b_host_t *host) {
   char mode[32] = "r";
-  if (host->isolation == E2B__ISOLATION_MAPPED) snprintf(mode, sizeof mode, "m%d", MACHINE_BASE);
-  if (host->isolation == E2B__ISOLATION_SELF) strcpy(mode, "n");
+  /* Within the gateway's namespace the sandboxes' ids are mapped already. */
+  bool joins = e2b__host_gateway_namespace(host) >= 0;
+  if (host->isolation == E2B__ISOLATION_MAPPED)
+    snprintf(mode, sizeof mode, "%s%d", joins ? "jm" : "m", joins ? 0 : MACHINE_BASE);
+  if (host->isolation == E2B__ISOLATION_SELF) strcpy(mode, joins ? "jn" : "n");
   add_all(words, "e2b-host-spawner", "launch", mode, "bwrap", "--unshare-pid",
           "--unshare-cgroup-try", "--die-with-parent", "--as-pid-1", "--clearenv", (char *)NULL);
   if (host->isolation == E2B__ISOLATION_ROOT) {

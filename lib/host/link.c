@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "host/gateway.h"
 #include "host/process.h"
 
 /* A packet that the socket had no room for. */
@@ -262,9 +263,9 @@ static void take_packet(e2b__host_link_t *link, const char *data, size_t len, in
   if (len >= sizeof type) memcpy(&type, data, sizeof type);
   switch (type) {
   case E2B__SPAWNER_HELLO:
-    if (fd_count == 1) {
-      e2b__host_sandbox_hello(link->sandbox, fds[0]);
-      fds[0] = -1;
+    if (fd_count == 2) {
+      e2b__host_sandbox_hello(link->sandbox, fds[0], fds[1]);
+      fds[0] = fds[1] = -1;
     }
     return;
   case E2B__SPAWNER_STARTED: {
@@ -363,7 +364,7 @@ static void on_complaint(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) 
 int e2b__host_link_open(e2b__host_sandbox_t *sandbox, char **argv) {
   e2b_host_t *host = sandbox->host;
   uv_process_options_t options;
-  uv_stdio_container_t stdio[5];
+  uv_stdio_container_t stdio[6];
   char *env[] = {(char *)(uintptr_t) "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", NULL};
   int pair[2];
 
@@ -393,6 +394,11 @@ int e2b__host_link_open(e2b__host_sandbox_t *sandbox, char **argv) {
   options.env = env;
   options.stdio = stdio;
   options.stdio_count = 5;
+  if (e2b__host_gateway_namespace(host) >= 0) {
+    stdio[E2B__SPAWNER_OUTER_FD].flags = UV_INHERIT_FD;
+    stdio[E2B__SPAWNER_OUTER_FD].data.fd = e2b__host_gateway_namespace(host);
+    options.stdio_count = 6;
+  }
   uv_pipe_init(host->loop, &link->complaints, 0);
   int rc = uv_spawn(host->loop, &link->process, &options);
   close(pair[1]);

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "host/door.h"
+#include "host/gateway.h"
 #include "host/interpreter.h"
 #include "host/isolation.h"
 #include "host/link.h"
@@ -55,6 +56,7 @@ static void sandbox_free(e2b__host_sandbox_t *sandbox) {
   e2b__list_remove(&sandbox->node);
   host->sandbox_count--;
   if (sandbox->root_fd >= 0) close(sandbox->root_fd);
+  if (sandbox->net_fd >= 0) close(sandbox->net_fd);
   cJSON_Delete(sandbox->metadata);
   cJSON_Delete(sandbox->env);
   cJSON_Delete(sandbox->network);
@@ -89,7 +91,8 @@ void e2b__host_sandbox_ended(e2b__host_sandbox_t *sandbox) {
   sandbox->link = NULL;
   e2b__host_alarm_cancel(&host->alarms, &sandbox->hurry);
   if (sandbox->root_fd >= 0) close(sandbox->root_fd);
-  sandbox->root_fd = -1;
+  if (sandbox->net_fd >= 0) close(sandbox->net_fd);
+  sandbox->root_fd = sandbox->net_fd = -1;
   /* Files are removed by a worker: a large tree must not hold up the loop. */
   if (sandbox->dir != NULL &&
       uv_queue_work(host->loop, &sandbox->removal, remove_files, on_removed) == 0) {
@@ -179,13 +182,21 @@ void e2b__host_sandbox_extend(e2b__host_sandbox_t *sandbox, int64_t seconds) {
     e2b__host_sandbox_set_end(sandbox, seconds * 1000);
 }
 
-void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd) {
-  if (sandbox->state != E2B__SANDBOX_STARTING) {
+void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd, int net_fd) {
+  if (sandbox->state != E2B__SANDBOX_STARTING || sandbox->root_fd >= 0) {
     close(root_fd);
+    close(net_fd);
     return;
   }
-  e2b__host_alarm_cancel(&sandbox->host->alarms, &sandbox->hurry);
   sandbox->root_fd = root_fd;
+  sandbox->net_fd = net_fd;
+  /* Its first program shall find the network as it will stay. */
+  if (!e2b__host_gateway_apply(sandbox)) e2b__host_sandbox_connected(sandbox);
+}
+
+void e2b__host_sandbox_connected(e2b__host_sandbox_t *sandbox) {
+  if (sandbox->state != E2B__SANDBOX_STARTING) return;
+  e2b__host_alarm_cancel(&sandbox->host->alarms, &sandbox->hurry);
   sandbox->state = E2B__SANDBOX_RUNNING;
   e2b__host_metrics_start(sandbox);
   e2b__host_door_open(sandbox);
@@ -208,7 +219,7 @@ static e2b__host_sandbox_t *sandbox_new(e2b_host_t *host, const e2b__host_sandbo
   if (sandbox == NULL) return NULL;
   sandbox->host = host;
   sandbox->template = spec->template;
-  sandbox->root_fd = -1;
+  sandbox->root_fd = sandbox->net_fd = -1;
   e2b__list_init(&sandbox->node);
   e2b__list_init(&sandbox->requests);
   e2b__list_init(&sandbox->waiters);

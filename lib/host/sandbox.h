@@ -18,6 +18,15 @@ typedef enum e2b__host_sandbox_state {
   E2B__SANDBOX_ENDING /* nobody can see it any more; processes end, files are removed */
 } e2b__host_sandbox_state_t;
 
+/* See gateway.h. */
+typedef enum e2b__host_way_out {
+  E2B__WAY_OUT_NONE,
+  E2B__WAY_OUT_WANTED, /* the gateway could not be asked yet */
+  E2B__WAY_OUT_ASKED,
+  E2B__WAY_OUT_THERE,
+  E2B__WAY_OUT_UNWANTED /* as WANTED */
+} e2b__host_way_out_t;
+
 typedef struct e2b__host_template {
   const char *name;
   bool python; /* has the Python environment */
@@ -58,6 +67,9 @@ typedef struct e2b__host_sandbox {
   char *dir;                    /* all that is the sandbox's on this machine */
   char *home;                   /* of `user`, as the sandbox sees it */
   int root_fd;                  /* its root directory, through its own mounts; -1 before hello */
+  int net_fd;                   /* its network; likewise */
+  e2b__host_way_out_t way_out;
+  uint32_t cable; /* the gateway's number for it */
   struct e2b__host_link *link;
   char complaint[512]; /* what starting it said on standard error */
   char *snapshot_id;   /* it was made from, without the tag; NULL */
@@ -119,8 +131,10 @@ void e2b__host_sandbox_set_end(e2b__host_sandbox_t *sandbox, int64_t ms);
 /* Ends it: it is not found any more, its connections are reset, its processes die, its files go. */
 void e2b__host_sandbox_kill(e2b__host_sandbox_t *sandbox, const char *why);
 
-/* For link.c. */
-void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd);
+/* For link.c. Takes the descriptors. */
+void e2b__host_sandbox_hello(e2b__host_sandbox_t *sandbox, int root_fd, int net_fd);
+/* For gateway.c: it has a way out, or will not have one. */
+void e2b__host_sandbox_connected(e2b__host_sandbox_t *sandbox);
 void e2b__host_sandbox_lost(e2b__host_sandbox_t *sandbox);
 void e2b__host_sandbox_ended(e2b__host_sandbox_t *sandbox);
 

@@ -11,11 +11,12 @@
 enum {
   E2B__SPAWNER_SOCKET_FD = 3, /* where the spawner finds its end */
   E2B__SPAWNER_SELF_FD = 4,   /* where it finds its own program */
+  E2B__SPAWNER_OUTER_FD = 5,  /* where its launcher finds the user namespace of all sandboxes */
   E2B__SPAWNER_INLINE = 32768 /* a longer payload travels in a memory file of its own */
 };
 
 typedef enum e2b__spawner_type {
-  E2B__SPAWNER_HELLO = 1,    /* to the host: it runs; descriptor: its root directory */
+  E2B__SPAWNER_HELLO = 1,    /* to the host: it runs; descriptors: its root, its network */
   E2B__SPAWNER_START = 2,    /* to the spawner: start a process */
   E2B__SPAWNER_STARTED = 3,  /* to the host: the answer; descriptors: see below */
   E2B__SPAWNER_EXITED = 4,   /* to the host: a process was reaped */
@@ -89,5 +90,30 @@ typedef struct e2b__spawner_signal {
   int32_t pid;
   int32_t signal;
 } e2b__spawner_signal_t;
+
+/* ---- the gateway, see spawner/gateway.h ---- */
+
+#define E2B__GATEWAY_DEVICE     "tap0"
+#define E2B__GATEWAY_NAMESERVER "198.18.0.3"
+
+typedef enum e2b__gateway_type {
+  E2B__GATEWAY_READY = 1,    /* to the host; descriptor: the user namespace of all sandboxes */
+  E2B__GATEWAY_ATTACH = 2,   /* to the gateway; descriptor: a sandbox's network */
+  E2B__GATEWAY_ATTACHED = 3, /* to the host: the answer */
+  E2B__GATEWAY_DETACH = 4    /* to the gateway; no answer */
+} e2b__gateway_type_t;
+
+typedef struct e2b__gateway_request {
+  uint32_t type;
+  uint32_t id; /* chosen by the host, repeated in the answer */
+  uint32_t slot;
+} e2b__gateway_request_t;
+
+typedef struct e2b__gateway_answer {
+  uint32_t type;
+  uint32_t id;
+  int32_t error; /* errno, or 0 */
+  uint32_t slot; /* to detach it by */
+} e2b__gateway_answer_t;
 
 #endif

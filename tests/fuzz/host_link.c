@@ -129,7 +129,7 @@ static bool turn(e2b__host_link_t *link) {
     link->greeted = true;
     char root[4200];
     snprintf(root, sizeof root, "%s/root", link->sandbox->dir);
-    e2b__host_sandbox_hello(link->sandbox, open(root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    e2b__host_sandbox_hello(link->sandbox, open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), -1);
     return true;
   }
   if ((node = link->starts.next) != &link->starts) {

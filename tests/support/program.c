@@ -128,6 +128,7 @@ int program_run(const char *const *args, int (*prepare)(void *ctx), void *ctx, c
 
 /* ---- what the kernel says of it ---- */
 
+/* -1 also for the gateway's two, which stay as long as the program. */
 static pid_t parent_of(const char *pid) {
   char path[300], line[512];
   int parent = -1;
@@ -136,6 +137,9 @@ static pid_t parent_of(const char *pid) {
   if (file == NULL) return -1;
   const char *end = fgets(line, sizeof line, file) != NULL ? strrchr(line, ')') : NULL;
   fclose(file);
+  if (end != NULL &&
+      (strstr(line, "(e2b-gateway)") != NULL || strstr(line, "(slirp4netns)") != NULL))
+    return -1;
   return end != NULL && sscanf(end + 1, " %*c %d", &parent) == 1 ? parent : -1;
 }
 

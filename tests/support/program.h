@@ -36,7 +36,7 @@ void program_errors(const program_t *program, char *text);
  * it does not answer 0 the status is 99. */
 int program_run(const char *const *args, int (*prepare)(void *ctx), void *ctx, char *text);
 
-/* All processes that descend from it. */
+/* All processes that descend from it, but for those of its gateway. */
 unsigned program_descendants(const program_t *program);
 /* How many it has open, and how many of them are sockets. */
 void program_descriptors(const program_t *program, unsigned *all, unsigned *sockets);

@@ -18,6 +18,7 @@
  *            machine's root
  *   n        as an ordinary user: 0 inside is the caller, there are no other ids
  *   r        none: the sandbox's ids are the machine's
+ * A j in front: within the user namespace at E2B__SPAWNER_OUTER_FD.
  * The rest is the command line of bubblewrap. Inside its own user namespace bubblewrap sees itself
  * as root, so it needs neither a setuid bit nor --unshare-user. */
 
@@ -31,6 +32,13 @@ int e2b__spawner_write_proc(pid_t pid, const char *name, const char *text) {
   close(fd);
   errno = saved;
   return written == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* Of the user namespace that the caller is in. One of a single id forbids setgroups(). */
+static int become_root(void) {
+  if (setgroups(0, NULL) != 0 && errno != EPERM) return -1;
+  if (setresgid(0, 0, 0) != 0) return -1;
+  return setresuid(0, 0, 0);
 }
 
 /* Only a process outside the new namespace that kept its capabilities may write a map of many
@@ -66,8 +74,7 @@ static int map_range(unsigned long base) {
     errno = WIFEXITED(status) && WEXITSTATUS(status) != 1 ? WEXITSTATUS(status) : EPERM;
     return -1;
   }
-  if (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0) return -1;
-  return setresuid(0, 0, 0);
+  return become_root();
 }
 
 static int map_self(void) {
@@ -83,15 +90,28 @@ static int map_self(void) {
   return e2b__spawner_write_proc(getpid(), "gid_map", map);
 }
 
+int e2b__spawner_user_namespace(unsigned long base) {
+  return base == E2B__SPAWNER_ONE_ID ? map_self() : map_range(base);
+}
+
+int e2b__spawner_join(int user_namespace) {
+  if (setns(user_namespace, CLONE_NEWUSER) != 0 || become_root() != 0) return -1;
+  /* The change of ids has made /proc/self the machine's root's, who writes no maps here. */
+  return prctl(PR_SET_DUMPABLE, 1);
+}
+
 int e2b__spawner_launch(char **argv) {
+  const char *mode = argv[0];
   int rc = 0;
 
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return 1;
-  switch (argv[0][0]) {
-  case 'm': rc = map_range(strtoul(argv[0] + 1, NULL, 10)); break;
-  case 'n': rc = map_self(); break;
-  default: break;
+  if (mode[0] == 'j') {
+    mode++;
+    rc = e2b__spawner_join(E2B__SPAWNER_OUTER_FD);
   }
+  close(E2B__SPAWNER_OUTER_FD);
+  if (rc == 0 && mode[0] == 'm') rc = e2b__spawner_user_namespace(strtoul(mode + 1, NULL, 10));
+  if (rc == 0 && mode[0] == 'n') rc = e2b__spawner_user_namespace(E2B__SPAWNER_ONE_ID);
   if (rc != 0) {
     fprintf(stderr, "cannot make a user namespace: %s\n", strerror(errno));
     return 1;

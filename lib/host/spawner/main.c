@@ -6,26 +6,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/spawner/gateway.h"
 #include "host/spawner/spawner.h"
 #include "host/spawner/sudo.h"
 
-enum { LAST_FD = E2B__SPAWNER_SELF_FD }; /* after the standard ones and the socket to the host */
-
 /* The host lives in an application, whose files and sockets are often open across an exec: nothing
  * of them may reach a sandbox. */
-static void close_inherited(void) {
+static void close_inherited(int last) {
 #ifdef SYS_close_range
-  if (syscall(SYS_close_range, LAST_FD + 1, ~0U, 0) == 0) return;
+  if (syscall(SYS_close_range, last + 1, ~0U, 0) == 0) return;
 #endif
   DIR *dir = opendir("/proc/self/fd");
   if (dir == NULL) {
-    for (int fd = LAST_FD + 1; fd < 65536; fd++)
+    for (int fd = last + 1; fd < 65536; fd++)
       close(fd);
     return;
   }
   for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
     const int fd = atoi(entry->d_name);
-    if (fd > LAST_FD && fd != dirfd(dir)) close(fd);
+    if (fd > last && fd != dirfd(dir)) close(fd);
   }
   closedir(dir);
 }
@@ -50,10 +49,13 @@ int main(int argc, char **argv) {
   const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
   if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "sudo") == 0)
     return e2b__sudo_main(argc, argv);
-  close_inherited();
-  if (argc >= 3 && strcmp(argv[1], "launch") == 0) return e2b__spawner_launch(argv + 2);
+  const bool launches = argc > 1 && strcmp(argv[1], "launch") == 0;
+  close_inherited(launches ? E2B__SPAWNER_OUTER_FD : E2B__SPAWNER_SELF_FD);
+  if (argc >= 4 && launches) return e2b__spawner_launch(argv + 2);
   if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
   if (argc == 3 && strcmp(argv[1], "probe") == 0) return probe(argv[2]);
+  if (argc == 4 && strcmp(argv[1], "gateway") == 0)
+    return e2b__gateway_serve(strtoul(argv[2], NULL, 10), argv[3]);
   fprintf(stderr, "e2b-host-spawner: started by e2b-host only\n");
   return 2;
 }

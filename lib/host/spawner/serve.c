@@ -27,46 +27,25 @@
 enum { MAX_STRINGS = 1 << 20, MAX_PAYLOAD = 16 << 20 };
 
 static int send_packet(const void *data, size_t len, const int *fds, int fd_count) {
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int) * 3)];
-  } control;
-  struct iovec iov = {(void *)(uintptr_t)data, len};
-  struct msghdr message;
-
-  memset(&message, 0, sizeof message);
-  memset(&control, 0, sizeof control);
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  if (fd_count > 0) {
-    message.msg_control = control.bytes;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)fd_count);
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)fd_count);
-    memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)fd_count);
-  }
-  ssize_t sent;
-  while ((sent = sendmsg(E2B__SPAWNER_SOCKET_FD, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
-    continue;
-  return sent == (ssize_t)len ? 0 : -1;
+  return e2b__spawner_send(E2B__SPAWNER_SOCKET_FD, data, len, fds, fd_count);
 }
 
 static int say_hello(e2b__spawner_identity_t identity) {
   uint32_t type = E2B__SPAWNER_HELLO;
-  int root = -1;
+  int fds[2] = {-1, -1}; /* root, network */
   if (identity == E2B__IDENTITY_MAPPED || identity == E2B__IDENTITY_NESTED) {
-    if (e2b__inner_make(identity, &root) != 0) {
+    if (e2b__inner_make(identity, &fds[0]) != 0) {
       perror("cannot make nested namespaces");
       return -1;
     }
   } else {
-    root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fds[0] = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   }
-  if (root < 0) return -1;
-  int rc = send_packet(&type, sizeof type, &root, 1);
-  close(root);
+  /* The spawner has moved to the sandbox's. */
+  fds[1] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  int rc = fds[0] >= 0 && fds[1] >= 0 ? send_packet(&type, sizeof type, fds, 2) : -1;
+  for (int i = 0; i < 2; i++)
+    if (fds[i] >= 0) close(fds[i]);
   return rc;
 }
 
@@ -217,24 +196,10 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
 /* 0, or -1 when the host is gone. */
 static int serve_packet(e2b__spawner_identity_t identity) {
   static char packet[sizeof(e2b__spawner_start_t) + E2B__SPAWNER_INLINE];
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int))];
-  } control;
-  struct iovec iov = {packet, sizeof packet};
-  struct msghdr message;
-  int fd = -1;
-
-  memset(&message, 0, sizeof message);
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  ssize_t got = recvmsg(E2B__SPAWNER_SOCKET_FD, &message, MSG_CMSG_CLOEXEC);
+  int fd;
+  ssize_t got = e2b__spawner_receive(E2B__SPAWNER_SOCKET_FD, packet, sizeof packet, &fd, 1);
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
   if (got <= 0) return -1;
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header != NULL && header->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(header), sizeof fd);
   int rc = handle_packet(packet, (size_t)got, fd, identity);
   if (fd >= 0) close(fd);
   return rc;

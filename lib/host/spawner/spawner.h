@@ -61,6 +61,20 @@ typedef struct e2b__spawner_result {
 void e2b__spawner_start(const e2b__spawner_child_t *child, e2b__spawner_identity_t identity,
                         e2b__spawner_result_t *result);
 
+/* One packet with its descriptors; 0 or -1. */
+int e2b__spawner_send(int socket, const void *data, size_t len, const int *fds, int fd_count);
+/* The length of the packet, as recvmsg() has it; fds[0] to fds[wanted - 1] are descriptors or -1.
+ */
+ssize_t e2b__spawner_receive(int socket, void *data, size_t size, int *fds, int wanted);
+
+/* Moves the caller into a new user namespace, as its root. `base`: its ids 0 to 65535 are the
+ * present ones from there on; E2B__SPAWNER_ONE_ID: its 0 is the caller, there are no others. 0, or
+ * -1 with errno. */
+#define E2B__SPAWNER_ONE_ID ((unsigned long)-1)
+int e2b__spawner_user_namespace(unsigned long base);
+/* Joins one that is there already; likewise. */
+int e2b__spawner_join(int user_namespace);
+
 /* Writes /proc/<pid>/<name> at once, as the maps of ids want it. 0, or -1 with errno. */
 int e2b__spawner_write_proc(pid_t pid, const char *name, const char *text);
 
