@@ -76,6 +76,10 @@ typedef struct e2b_terminal_options {
   uint64_t hold_ms;
   uint64_t timeout_ms; /* the program is killed then (AGENT, ENVD); default: never */
 
+  /* e2b_terminal_get_by_id(), AGENT: the first byte of output wanted, see e2b_terminal_offset().
+   * Default: the oldest that is kept. E2B_EREQUEST beyond the output. */
+  uint64_t from_offset;
+
   size_t write_limit; /* of what e2b_terminal_write() holds; default 1 MiB */
   /* An outage may last so long; progress after a reconnect begins a new account. Default 300,000;
    * 1: the first lost connection is the end. */
@@ -128,6 +132,10 @@ E2B_API uint32_t e2b_terminal_pid(const e2b_terminal_t *terminal);
 E2B_API uint16_t e2b_terminal_cols(const e2b_terminal_t *terminal);
 E2B_API uint16_t e2b_terminal_rows(const e2b_terminal_t *terminal);
 E2B_API e2b_transport_t e2b_terminal_transport(const e2b_terminal_t *terminal);
+/* How much of its output has been delivered or was missed, in bytes: what a later viewer gives as
+ * `from_offset` to go on from here. Counts from the terminal's first byte (AGENT; elsewhere from
+ * where this handle began). Inside on_data and on_gap it is where these bytes begin. */
+E2B_API uint64_t e2b_terminal_offset(const e2b_terminal_t *terminal);
 
 /* Types bytes, in the order of the calls; they are copied. 0, or E2B_EAGAIN when more than
  * `write_limit` would be waiting (nothing of it was taken; `on_drain` follows; a piece of any size

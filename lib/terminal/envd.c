@@ -103,7 +103,8 @@ static int on_start(e2b__envd_t *envd, uint32_t pid) {
   snprintf(id, sizeof id, "%u", pid);
   envd->pid = pid;
   envd->connected = true;
-  const e2b__terminal_opened_t opened = {id, pid, 0, 0, again ? E2B_BYTES_UNKNOWN : 0};
+  const e2b__terminal_opened_t opened = {
+      .id = id, .pid = pid, .lost = again ? E2B_BYTES_UNKNOWN : 0};
   if (!e2b__terminal_opened(envd->base.terminal, &opened)) return E2B_ECANCELED;
   return e2b__envd_input_pump(envd);
 }

@@ -39,11 +39,15 @@ static void yield(e2b_terminal_t *terminal) {
   e2b__future_succeed(future, terminal, e2b__terminal_release_value);
 }
 
+/* `bytes` may be E2B_BYTES_UNKNOWN, which moves no offset. */
 static void tell_gap(e2b_terminal_t *terminal, uint64_t bytes) {
-  if (bytes == 0 || terminal->on_gap == NULL) return;
-  e2b__call_out_begin();
-  terminal->on_gap(terminal, bytes, terminal->user_data);
-  e2b__call_out_end();
+  if (bytes == 0) return;
+  if (terminal->on_gap != NULL) {
+    e2b__call_out_begin();
+    terminal->on_gap(terminal, bytes, terminal->user_data);
+    e2b__call_out_end();
+  }
+  if (bytes != E2B_BYTES_UNKNOWN) terminal->offset += bytes;
 }
 
 static int keep_id(e2b_terminal_t *terminal, const char *id) {
@@ -71,6 +75,7 @@ bool e2b__terminal_opened(e2b_terminal_t *terminal, const e2b__terminal_opened_t
     e2b__terminal_conclude(terminal, &error, false);
     return leave(it);
   }
+  if (!again && opened->offset != 0) terminal->offset = opened->offset - opened->lost;
   terminal->state = E2B__TERMINAL_OPEN;
   terminal->opened_ms = uv_now(e2b__terminal_client(terminal)->loop);
   e2b__outage_pause(terminal);
@@ -93,11 +98,13 @@ bool e2b__terminal_data(e2b_terminal_t *terminal, const char *data, size_t len) 
     terminal->steady = true;
     e2b__outage_free(terminal);
   }
-  if (len == 0 || terminal->on_data == NULL) return true;
   const visit it = enter(terminal);
-  e2b__call_out_begin();
-  terminal->on_data(terminal, data, len, terminal->user_data);
-  e2b__call_out_end();
+  if (len > 0 && terminal->on_data != NULL) {
+    e2b__call_out_begin();
+    terminal->on_data(terminal, data, len, terminal->user_data);
+    e2b__call_out_end();
+  }
+  terminal->offset += len;
   return leave(it);
 }
 

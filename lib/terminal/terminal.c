@@ -136,6 +136,10 @@ e2b_transport_t e2b_terminal_transport(const e2b_terminal_t *terminal) {
   return terminal != NULL ? terminal->kind : E2B_TRANSPORT_AUTO;
 }
 
+uint64_t e2b_terminal_offset(const e2b_terminal_t *terminal) {
+  return terminal->offset;
+}
+
 /* --- the end ---------------------------------------------------------------------------------- */
 
 static void release_exit_value(void *value) {
