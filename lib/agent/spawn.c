@@ -33,7 +33,8 @@ static int has_name(char **list, size_t count, const char *name) {
 /* The caller's, then the agent's own, then what every terminal has. The strings are lent. */
 static char **make_environment(char **envs) {
   static const char *const dropped[] = {"COLUMNS", "LINES"};
-  static char *const defaults[] = {"TERM=xterm-256color", "LANG=C.UTF-8"};
+  static char term[] = "TERM=xterm-256color", lang[] = "LANG=C.UTF-8";
+  char *const defaults[] = {term, lang};
   size_t given = 0, own = 0, count = 0;
   while (envs != NULL && envs[given] != NULL)
     given++;
