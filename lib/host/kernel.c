@@ -143,8 +143,8 @@ static void take_raw(e2b__host_kernel_t *kernel, const char *data, size_t len) {
   flush_raw(kernel, false);
 }
 
-/* The kernel's two pipes have no order of their own: what programs wrote before the cell's end may
- * be unread. */
+/* The kernel's two pipes have no order of their own: of what was written before a line that has
+ * come, this is what is unread. */
 static void read_last_raw(e2b__host_kernel_t *kernel) {
   char piece[8192];
   ssize_t got;
@@ -152,7 +152,7 @@ static void read_last_raw(e2b__host_kernel_t *kernel) {
                          kernel->process->output[1] != NULL && kernel->events != NULL &&
                          (got = read(kernel->process->output[1]->fd, piece, sizeof piece)) > 0;
        total += (size_t)got)
-    take_raw(kernel, piece, (size_t)got);
+    if (kernel->state != E2B__KERNEL_STARTING) take_raw(kernel, piece, (size_t)got);
   flush_raw(kernel, true);
 }
 
@@ -196,6 +196,7 @@ static void take_line(e2b__host_kernel_t *kernel, const char *line, size_t len) 
       take_unavailable(kernel, line, len);
     } else if (starts(line, len, "ready")) {
       e2b__host_alarm_cancel(&host_of(kernel)->alarms, &kernel->alarm);
+      read_last_raw(kernel); /* what it said about its start is no cell's */
       kernel->state = E2B__KERNEL_IDLE;
       kernel->events->ready(kernel->owner, NULL);
     }

@@ -59,7 +59,7 @@ wire_exchange_t *wire_begin(const char *method, const char *path, const char *ty
   snprintf(url, sizeof url, "%s%s", e2b_host_url(wire.server.host), path);
   if (wire.sandbox[0] != '\0') {
     add_header(exchange, "E2b-Sandbox-Id", wire.sandbox);
-    add_header(exchange, "E2b-Sandbox-Port", "49983");
+    add_header(exchange, "E2b-Sandbox-Port", wire.port != NULL ? wire.port : "49983");
     if (!wire.anonymous) add_header(exchange, "Authorization", "Basic cm9vdDo=");
   }
   add_header(exchange, "X-API-Key", e2b_host_api_key(wire.server.host));
@@ -103,6 +103,8 @@ void wire_end(wire_exchange_t *exchange) {
 }
 
 void wire_shell(const char *line) {
+  const char *port = wire.port;
+  wire.port = NULL;
   e2b__buffer_t body = E2B__BUFFER_INIT(1 << 20);
   e2b__json_writer_t w;
   unsigned char prefix[E2B__ENVELOPE_PREFIX] = {0};
@@ -121,6 +123,7 @@ void wire_shell(const char *line) {
   e2b__envelope_prefix((unsigned char *)body.data, 0, body.len - sizeof prefix);
   wire_exchange_t *exchange = wire_ask("POST", "/process.Process/Start", "application/connect+json",
                                        body.data, body.len, NULL);
+  wire.port = port;
   /* Envelopes hold NULs; the answer as text begins behind those of the last prefix. */
   bool good = false;
   static const char wanted[] = "exit status 0";
@@ -143,10 +146,12 @@ void wire_kill(void) {
 }
 
 int wire_enter(void **state) {
-  static const char body[] = "{\"templateID\":\"base\",\"timeout\":300}";
+  char body[200];
   (void)state;
+  int len = snprintf(body, sizeof body, "{\"templateID\":\"%s\",\"timeout\":300}",
+                     wire.template != NULL ? wire.template : "base");
   wire_exchange_t *exchange =
-      wire_ask("POST", "/sandboxes", "application/json", body, sizeof body - 1, NULL);
+      wire_ask("POST", "/sandboxes", "application/json", body, (size_t)len, NULL);
   const char *id =
       exchange->body.data != NULL ? strstr(exchange->body.data, "\"sandboxID\":\"") : NULL;
   if (exchange->status != 201 || id == NULL) return -1;

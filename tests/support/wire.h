@@ -15,8 +15,10 @@ typedef struct wire {
   uv_loop_t loop;
   server server;
   CURLM *multi;
-  char sandbox[64]; /* the present test's; open: no token */
-  bool anonymous;   /* requests do not say that they are root's */
+  char sandbox[64];     /* the present test's; open: no token */
+  const char *template; /* of sandboxes; NULL: base */
+  const char *port;     /* that requests are for; NULL: the daemon's */
+  bool anonymous;       /* requests do not say that they are root's */
 } wire_t;
 
 extern wire_t wire;

@@ -481,6 +481,8 @@ def run_cell(kernel, request):
 
 
 def main():
+    # No file of the user's may stand in for a module of the kernel's.
+    sys.path[:] = [place for place in sys.path if place]
     requests = os.fdopen(os.dup(0), "rb", 1 << 16)
     interrupts = Interrupts()
     wire = Wire(os.dup(1), interrupts)
@@ -508,6 +510,7 @@ def main():
 
     builtins.input = no_input
     getpass.getpass = no_input
+    sys.path.insert(0, "")
     kernel = (wire, output, capture, interrupts, shell, state)
     wire.send({"type": "ready"})
     for line in requests:
