@@ -110,4 +110,8 @@ if has_apt && ! typescript; then
   apt_install "$root/build/install.log" node-typescript ||
     note "going on without node-typescript: sandboxes will not run TypeScript"
 fi
+if [ "$tests" = yes ] && has_apt && ! tool npm; then
+  apt_install "$root/build/install.log" npm ||
+    note "going on without npm: the tests with the official JavaScript SDK will be skipped"
+fi
 note "all there"

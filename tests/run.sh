@@ -13,7 +13,7 @@ tidy=no
 [ "${1:-}" != --tidy ] || tidy=yes
 jobs=$(nproc)
 passed=0 failed=0
-failures=()
+failures=() skipped=()
 scratch=$(mktemp -d)
 host_pid='' url='' isolation=''
 finish() {
@@ -173,6 +173,18 @@ if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc 
   done
 fi
 
+# ---- the official SDKs ----
+
+say "the official SDKs against e2b-host"
+. tests/sdk/sdk.sh
+if [ ! -x build/asan/e2b-host ]; then
+  skip "the tests with the official SDKs: there is no e2b-host"
+elif [ -n "$isolation" ]; then
+  skip "the tests with the official SDKs: they need sandboxes with a root of their own"
+else
+  run_sdks
+fi
+
 # ---- other builds ----
 
 say "clang (build/clang)"
@@ -277,6 +289,7 @@ fi
 # ---- the sum ----
 
 say "done in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+for name in ${skipped[@]+"${skipped[@]}"}; do note "SKIPPED: $name"; done
 for failure in ${failures[@]+"${failures[@]}"}; do note "FAILED: $failure"; done
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
