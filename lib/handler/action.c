@@ -5,8 +5,11 @@
  * the contract with front ends. */
 
 #define FILESYSTEM "Sandbox ID is required for filesystem operations"
+#define TERMINAL   "Sandbox ID is required for terminal operations"
 #define TEXT       E2B__NEEDS_TEXT
 #define CONTENT    E2B__NEEDS_CONTENT
+#define NUMBER     E2B__NEEDS_NUMBER
+#define SIZE       "Cols and rows are required for resize action"
 
 static const e2b__action_t actions[] = {
     {"create", NULL, E2B__NO_SANDBOX, false, {{0}}, e2b__action_create},
@@ -73,6 +76,43 @@ static const e2b__action_t actions[] = {
      false,
      {{"path", TEXT, "Path is required for remove action"}, {0}},
      e2b__action_remove},
+    {"terminal.create", TERMINAL, E2B__SANDBOX, false, {{0}}, e2b__action_terminal_create},
+    {"terminal.getById",
+     TERMINAL,
+     E2B__SANDBOX,
+     false,
+     {{"terminalId", TEXT, "Terminal ID is required for getById action"}, {0}},
+     e2b__action_terminal_get},
+    {"terminal.list", TERMINAL, E2B__SANDBOX, false, {{0}}, e2b__action_terminal_list},
+    {"terminal.destroy",
+     TERMINAL,
+     E2B__SANDBOX,
+     false,
+     {{"terminalId", TEXT, "Terminal ID is required for destroy action"}, {0}},
+     e2b__action_terminal_kill},
+    {"terminal.write",
+     TERMINAL,
+     E2B__SANDBOX,
+     false,
+     {{"terminalId", TEXT, "Terminal ID is required for write action"},
+      {"data", TEXT, "Data is required for write action"},
+      {0}},
+     e2b__action_terminal_write},
+    {"terminal.resize",
+     TERMINAL,
+     E2B__SANDBOX,
+     false,
+     {{"terminalId", TEXT, "Terminal ID is required for resize action"},
+      {"cols", NUMBER, SIZE},
+      {"rows", NUMBER, SIZE},
+      {0}},
+     e2b__action_terminal_resize},
+    {"terminal.kill",
+     TERMINAL,
+     E2B__SANDBOX,
+     false,
+     {{"terminalId", TEXT, "Terminal ID is required for kill action"}, {0}},
+     e2b__action_terminal_kill},
 };
 
 const char *e2b__action_text(const e2b__handling_t *h, const char *field) {

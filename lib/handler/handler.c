@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "handler/handler.h"
 
-#include "handler/stream.h"
+#include "handler/terminal.h"
 
 enum {
   DEFAULT_BODY_BYTES = 8 << 20,
@@ -112,6 +112,7 @@ int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *given,
   e2b__list_init(&made->callers);
   e2b__list_init(&made->leases);
   e2b__list_init(&made->streams);
+  e2b__list_init(&made->operators);
   if (!keep_options(made, &options)) {
     e2b__arena_free(&made->arena);
     e2b__free(made);
@@ -140,6 +141,7 @@ void e2b_handler_release(e2b_handler_t *handler) {
   if (handler == NULL || handler->released) return;
   handler->released = true;
   e2b__http_stream_close_all(handler);
+  e2b__operators_free(handler);
   e2b__lease_forget(handler, NULL);
   e2b__handler_drop(handler);
 }

@@ -31,6 +31,8 @@ typedef struct e2b__lease {
   uint64_t ends_at_ms;   /* of the loop's clock: when it is dead unless somebody prolonged it */
 } e2b__lease_t;
 
+struct e2b_terminal;
+
 struct e2b_handler {
   unsigned refs;
   e2b_client_t *client; /* by a reference on its queue */
@@ -41,6 +43,7 @@ struct e2b_handler {
   e2b__list_t leases;
   size_t leases_count;
   e2b__list_t streams;
+  e2b__list_t operators;
   bool released;
 };
 
@@ -87,6 +90,9 @@ struct e2b__handling {
   e2b__buffer_t text;
   e2b__json_writer_t json; /* into text */
   struct e2b_http_stream *stream;
+  void *work;                /* the action's own; from e2b__malloc(), freed with the handling */
+  e2b__handling_cb orphaned; /* what `next` would have got, when the request was given up before */
+  void (*operate)(e2b__handling_t *h, struct e2b_terminal *terminal);
 };
 
 /* handling.c */
@@ -150,6 +156,12 @@ void e2b__action_mkdir(e2b__handling_t *h);
 void e2b__action_readdir(e2b__handling_t *h);
 void e2b__action_exists(e2b__handling_t *h);
 void e2b__action_remove(e2b__handling_t *h);
+void e2b__action_terminal_create(e2b__handling_t *h);
+void e2b__action_terminal_get(e2b__handling_t *h);
+void e2b__action_terminal_list(e2b__handling_t *h);
+void e2b__action_terminal_write(e2b__handling_t *h);
+void e2b__action_terminal_resize(e2b__handling_t *h);
+void e2b__action_terminal_kill(e2b__handling_t *h);
 
 /* take.c: these go on with `next`, or answer. */
 /* Makes a sandbox for the caller: h->sandbox. */

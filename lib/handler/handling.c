@@ -38,6 +38,7 @@ static void handling_free(e2b__handling_t *h) {
   e2b__caller_drop(h->caller);
   cJSON_Delete(h->body);
   e2b__buffer_free(&h->text);
+  e2b__free(h->work);
   e2b__free(h->origin);
   e2b__free(h->id);
   e2b__handler_drop(h->handler);
@@ -62,6 +63,7 @@ static void on_inner(e2b_future_t *done, void *user_data) {
     h->next(h, done);
     return;
   }
+  if (h->orphaned != NULL) h->orphaned(h, done);
   if (h->making) h->sandbox = e2b_future_sandbox(done);
   if ((h->making || h->made) && h->sandbox != NULL) {
     e2b__lease_forget(h->handler, e2b_sandbox_id(h->sandbox));
@@ -83,6 +85,7 @@ e2b__handling_t *e2b__handling_new(e2b_handler_t *handler, e2b_future_t *outer) 
 
 void e2b__handling_await(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next) {
   h->next = next;
+  h->orphaned = NULL;
   h->inner = future;
   const int rc = e2b_future_then(future, on_inner, h);
   if (rc == 0) return;
@@ -217,9 +220,16 @@ void e2b__handling_answer_empty(e2b__handling_t *h, int status, bool preflight) 
 
 void e2b__handling_answer_stream(e2b__handling_t *h, int status, const e2b_pair_t *headers,
                                  size_t count) {
+  e2b__arena_t *arena = e2b__future_arena(h->outer);
   answer *a = answer_new(h, status);
   for (size_t i = 0; a != NULL && i < count; i++) {
-    add_header(a, headers[i].name, headers[i].value);
+    const char *value = e2b__arena_strndup(arena, headers[i].value, strlen(headers[i].value));
+    if (value == NULL) {
+      answer_free(a);
+      a = NULL;
+    } else {
+      add_header(a, headers[i].name, value);
+    }
   }
   if (a != NULL) {
     a->response.stream = h->stream;

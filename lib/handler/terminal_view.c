@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <uv.h>
@@ -139,7 +140,7 @@ static void say_connected(viewer *v, e2b_terminal_t *terminal, uint64_t lost) {
          "{\"type\":\"connected\",\"terminalId\":\"%s\",\"connectionId\":\"%llu-%08x\","
          "\"activeConnections\":%u,\"offset\":%llu,\"lost\":%llu,\"cols\":%u,\"rows\":%u}",
          v->terminal_id, (unsigned long long)uv_now(v->stream->handler->client->loop), random,
-         active_connections(v), (unsigned long long)e2b_terminal_offset(terminal),
+         active_connections(v), (unsigned long long)(e2b_terminal_offset(terminal) + lost),
          (unsigned long long)lost, e2b_terminal_cols(terminal), e2b_terminal_rows(terminal));
 }
 
@@ -250,7 +251,7 @@ static void take_terminal(viewer *v, e2b_future_t *done) {
 
 static void answer(e2b__handling_t *h, const char *socket_key) {
   char accept[E2B__WEBSOCKET_ACCEPT + 1];
-  if (socket_key == NULL) {
+  if (*socket_key == '\0') {
     e2b__sse_answer(h);
     return;
   }
@@ -266,7 +267,7 @@ static void answer(e2b__handling_t *h, const char *socket_key) {
 
 typedef struct attaching {
   viewer *v;
-  char *socket_key;
+  char socket_key[32]; /* "" for server-sent events */
 } attaching;
 
 static void on_orphaned(e2b__handling_t *h, e2b_future_t *done) {
@@ -274,8 +275,6 @@ static void on_orphaned(e2b__handling_t *h, e2b_future_t *done) {
   take_terminal(it->v, done);
   let_terminal_go(it->v);
   drop(it->v);
-  e2b__free(it->socket_key);
-  e2b__free(it);
 }
 
 static void on_attached(e2b__handling_t *h, e2b_future_t *done) {
@@ -290,8 +289,6 @@ static void on_attached(e2b__handling_t *h, e2b_future_t *done) {
     answer(h, it->socket_key);
   }
   drop(v);
-  e2b__free(it->socket_key);
-  e2b__free(it);
 }
 
 /* NULL when out of memory. With one reference, the stream's. */
@@ -315,11 +312,12 @@ static viewer *viewer_new(e2b__handling_t *h, const e2b__viewing_t *viewing) {
 void e2b__terminal_view(e2b__handling_t *h, const e2b__viewing_t *viewing) {
   viewer *v = viewer_new(h, viewing);
   attaching *it = v != NULL ? e2b__calloc(1, sizeof *it) : NULL;
-  if (it != NULL && viewing->socket_key != NULL) it->socket_key = e2b__strdup(viewing->socket_key);
-  if (it == NULL || (viewing->socket_key != NULL && it->socket_key == NULL)) {
-    e2b__free(it);
+  if (it == NULL) {
     e2b__handling_fail(h, 500, "out of memory");
     return;
+  }
+  if (viewing->socket_key != NULL) {
+    snprintf(it->socket_key, sizeof it->socket_key, "%s", viewing->socket_key);
   }
   e2b_terminal_options options;
   E2B_INIT(&options);
@@ -333,7 +331,7 @@ void e2b__terminal_view(e2b__handling_t *h, const e2b__viewing_t *viewing) {
   options.user_data = v;
   it->v = v;
   v->refs++;
-  h->work = it;
+  h->work = it; /* the request's own data has been read by now */
   e2b_future_t *future = e2b_terminal_get_by_id(h->sandbox, viewing->terminal_id, &options);
   e2b__handling_await(h, future, on_attached);
   h->orphaned = on_orphaned;
