@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +38,12 @@ static void take(e2b__agent_t *agent, int fd) {
   if (e2b__connection_new(agent, fd) == NULL) close(fd);
 }
 
+/* Without a free descriptor accept4() fails also when nobody waits. */
+static bool is_asked(int fd) {
+  struct pollfd wait = {fd, POLLIN, 0};
+  return poll(&wait, 1, 0) > 0;
+}
+
 static void on_ready(e2b__source_t *source, uint32_t events) {
   e2b__agent_t *agent = E2B__CONTAINER(source, e2b__agent_t, listener);
   (void)events;
@@ -45,6 +52,7 @@ static void on_ready(e2b__source_t *source, uint32_t events) {
     if (fd >= 0) {
       take(agent, fd);
     } else if (errno == EMFILE || errno == ENFILE) {
+      if (!is_asked(source->fd)) return;
       if (!drop_oldest_handshake(agent)) {
         turn_away(agent);
         return;
