@@ -30,6 +30,15 @@ e2b__host_operation_t e2b__host_snapshot_make, e2b__host_snapshots_list, e2b__ho
 e2b__host_operation_t e2b__host_fork;
 /* control_list.c */
 e2b__host_operation_t e2b__host_list_v1, e2b__host_list_v2;
+/* One page of a list whose items have serials. The token of the next page names the order ('a' or
+ * 'd', of the caller's choice) and the last serial of this one. */
+typedef struct e2b__host_page {
+  size_t limit;
+  uint64_t from; /* the serial that the page before ended with; 0: this is the first */
+} e2b__host_page_t;
+/* The query's limit and nextToken; false: answered. */
+bool e2b__host_take_page(e2b__host_request_t *request, char order, e2b__host_page_t *page);
+void e2b__host_page_continues(struct MHD_Response *response, char order, uint64_t last);
 /* control_views.c: how sandboxes and templates are shown */
 /* `domain` NULL: the client knows it; any other than the client's own would lead it astray */
 void e2b__host_put_sandbox(e2b__json_writer_t *w, const char *name,

@@ -20,8 +20,7 @@ typedef struct filter {
   int64_t after_ms;
   const e2b__host_template_t *template;
   bool no_template; /* a name that is none: nothing matches */
-  size_t limit;
-  uint64_t from; /* the serial the page before ended with; 0: the first page */
+  e2b__host_page_t page;
 } filter_t;
 
 static char *unescape(e2b__host_request_t *request, const char *text, size_t len) {
@@ -71,28 +70,38 @@ static enum MHD_Result take_state(void *cls, enum MHD_ValueKind kind, const char
   return MHD_YES;
 }
 
-/* False: answered. */
-static bool parse_page(e2b__host_request_t *request, filter_t *filter) {
+bool e2b__host_take_page(e2b__host_request_t *request, char order, e2b__host_page_t *page) {
   const char *limit = e2b__host_query(request, "limit");
   const char *token = e2b__host_query(request, "nextToken");
   char *end;
-  filter->limit = DEFAULT_LIMIT;
+  page->limit = DEFAULT_LIMIT;
+  page->from = 0;
   if (limit != NULL) {
     unsigned long number = strtoul(limit, &end, 10);
-    if (*limit == '\0' || *end != '\0' || number < 1 || number > 100) {
+    if (*limit < '0' || *limit > '9' || *end != '\0' || number < 1 || number > 100) {
       e2b__host_answer_error(request, 400, "validation error: limit must be between 1 and 100");
       return false;
     }
-    filter->limit = number;
+    page->limit = number;
   }
   if (token != NULL && *token != '\0') {
-    filter->from = strtoull(token + 1, &end, 16);
-    if (token[0] != (filter->ascending ? 'a' : 'd') || *end != '\0' || filter->from == 0) {
+    page->from = strtoull(token + 1, &end, 16);
+    if (token[0] != order || *end != '\0' || page->from == 0) {
       e2b__host_answer_error(request, 400, "Invalid next token");
       return false;
     }
   }
   return true;
+}
+
+void e2b__host_page_continues(struct MHD_Response *response, char order, uint64_t last) {
+  char token[24];
+  snprintf(token, sizeof token, "%c%016llx", order, (unsigned long long)last);
+  MHD_add_response_header(response, "X-Next-Token", token);
+}
+
+static char order_of(const filter_t *filter) {
+  return filter->ascending ? 'a' : 'd';
 }
 
 static bool parse_filter(e2b__host_request_t *request, filter_t *filter) {
@@ -124,7 +133,7 @@ static bool parse_filter(e2b__host_request_t *request, filter_t *filter) {
     filter->template = e2b__host_template_find(name);
     filter->no_template = filter->template == NULL;
   }
-  return parse_page(request, filter);
+  return e2b__host_take_page(request, order_of(filter), &filter->page);
 }
 
 static bool passes(const filter_t *filter, const e2b__host_sandbox_t *sandbox) {
@@ -166,10 +175,11 @@ static void answer_page(e2b__host_request_t *request, const filter_t *filter, bo
     const e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
     if (!passes(filter, sandbox)) continue;
     total++;
-    bool before = filter->from != 0 && (filter->ascending ? sandbox->serial <= filter->from
-                                                          : sandbox->serial >= filter->from);
+    uint64_t from = filter->page.from;
+    bool before =
+        from != 0 && (filter->ascending ? sandbox->serial <= from : sandbox->serial >= from);
     if (before) continue;
-    if (paged && shown == filter->limit) {
+    if (paged && shown == filter->page.limit) {
       more = true;
       continue;
     }
@@ -184,9 +194,7 @@ static void answer_page(e2b__host_request_t *request, const filter_t *filter, bo
     char text[40];
     snprintf(text, sizeof text, "%zu", total);
     if (filter->running) MHD_add_response_header(response, "X-Total-Running", text);
-    snprintf(text, sizeof text, "%c%016llx", filter->ascending ? 'a' : 'd',
-             (unsigned long long)last);
-    if (more) MHD_add_response_header(response, "X-Next-Token", text);
+    if (more) e2b__host_page_continues(response, order_of(filter), last);
   }
   e2b__buffer_free(&out);
   e2b__host_answer(request, 200, response);

@@ -13,7 +13,7 @@
 
 /* Snapshots are made, listed, looked at and removed. */
 
-enum { MAX_NAME = 128, MAX_LISTED = 100 };
+enum { MAX_NAME = 128 };
 
 typedef struct copy {
   uv_work_t work;
@@ -86,6 +86,8 @@ static void on_copied(uv_work_t *work, int status) {
                                       copy->to);
     copy->to = NULL;
   }
+  if (snapshot != NULL)
+    E2B__HOST_LOG(host, INFO, "sandbox %s: snapshot %s made", copy->sandbox_id, snapshot->id);
   if (copy->rc == 0 && copy->to != NULL) {
     e2b__host_snapshot_discard(host, copy->to);
     copy->to = NULL;
@@ -171,8 +173,13 @@ void e2b__host_snapshots_list(e2b__host_request_t *request, const char *id, cons
   const char *of = e2b__host_query(request, "sandboxID");
   e2b__list_t *all = &request->host->snapshots;
   e2b__host_build_t *build = NULL;
+  e2b__host_page_t page;
+  uint64_t last = 0;
+  size_t shown = 0;
+  bool more = false;
   (void)id;
   (void)body;
+  if (!e2b__host_take_page(request, 'd', &page)) return;
   const e2b__host_snapshot_t *only =
       name != NULL && *name != '\0' ? e2b__host_snapshot_find(request->host, name, &build) : NULL;
   e2b__json_begin(&w, &out);
@@ -181,12 +188,21 @@ void e2b__host_snapshots_list(e2b__host_request_t *request, const char *id, cons
     const e2b__host_snapshot_t *snapshot = E2B__CONTAINER(node, e2b__host_snapshot_t, node);
     if (name != NULL && *name != '\0' && (snapshot != only || build == NULL)) continue;
     if (of != NULL && *of != '\0' && strcmp(of, snapshot->sandbox_id) != 0) continue;
+    if (page.from != 0 && snapshot->serial >= page.from) continue;
+    more = shown == page.limit;
+    if (more) break;
     put_snapshot(&w, snapshot,
                  build != NULL ? build
                                : E2B__CONTAINER(snapshot->builds.next, e2b__host_build_t, node));
+    last = snapshot->serial;
+    shown++;
   }
   e2b__json_close(&w, ']');
-  e2b__host_answer_json(request, 200, &w);
+  struct MHD_Response *response =
+      w.rc == 0 ? e2b__host_response("application/json; charset=utf-8", out.data, out.len) : NULL;
+  if (response != NULL && more) e2b__host_page_continues(response, 'd', last);
+  e2b__buffer_free(&out);
+  e2b__host_answer(request, 200, response);
 }
 
 static e2b__host_snapshot_t *need(e2b__host_request_t *request, const char *id) {

@@ -64,6 +64,7 @@ struct e2b__host_request {
   bool early;                    /* answered before its body has come */
   bool foreign;                  /* the answer is a program's own: nothing is added to it */
   struct e2b__host_watch *watch; /* looks for the client's end while the request is suspended */
+  uint64_t began_ms;             /* of e2b__host_now */
   int keep_fd;                   /* closed with the request; -1: none */
 };
 

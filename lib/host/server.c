@@ -139,6 +139,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   request->server = server;
   request->connection = connection;
   request->keep_fd = -1;
+  request->began_ms = e2b__host_now();
   e2b__list_init(&request->sandbox_node);
   request->target = e2b__strdup(target);
   if (request->target == NULL) {
@@ -243,14 +244,30 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   return queue_answer(request);
 }
 
+/* No query: it may hold a signature. */
+static void log_request(const e2b__host_request_t *request, enum MHD_RequestTerminationCode why) {
+  const char *id = request->sandbox_id;
+  char path[128], where[96] = "", status[16] = "no answer";
+  if (request->host->log.level < E2B_LOG_DEBUG || request->path == NULL) return;
+  snprintf(path, sizeof path, "%s", request->path);
+  for (char *p = path; *p != '\0'; p++)
+    if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
+  if (id != NULL) snprintf(where, sizeof where, "sandbox %s, port %u: ", id, request->port);
+  if (request->phase == E2B__REQUEST_SENDING)
+    snprintf(status, sizeof status, "%u", request->status);
+  E2B__HOST_LOG(request->host, DEBUG, "%s%.16s %s: %s%s, %llu ms", where, request->method, path,
+                status, why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", cut off",
+                (unsigned long long)(e2b__host_now() - request->began_ms));
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why) {
   e2b__host_request_t *request = *state;
   e2b__host_server_t *server = cls;
   (void)connection;
-  (void)why;
   if (request == NULL) return;
   *state = NULL;
+  log_request(request, why);
   if (!request->suspended) server->awake--;
   watch_stop(request);
   if (request->early && !request->cut) e2b__host_linger(request->host, request_socket(request));

@@ -151,6 +151,7 @@ e2b__host_snapshot_t *e2b__host_snapshot_add(e2b__host_sandbox_t *sandbox, const
   old = find_tag(snapshot, tag);
   if (old != NULL) build_free(host, old);
   snapshot->template = sandbox->template;
+  snapshot->serial = ++host->last_serial;
   memcpy(snapshot->sandbox_id, sandbox->id, sizeof snapshot->sandbox_id);
   e2b__list_append(snapshot->builds.next, &build->node);
   e2b__list_remove(&snapshot->node);

@@ -21,6 +21,7 @@ typedef struct e2b__host_snapshot {
   e2b__list_t node; /* of host->snapshots; newest first */
   char *id;         /* without a tag: "local/name", or one of its own */
   bool named;
+  uint64_t serial; /* of its newest build, among sandboxes and snapshots */
   const e2b__host_template_t *template;
   char sandbox_id[24]; /* of which the newest build is */
   e2b__list_t builds;

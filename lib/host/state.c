@@ -95,7 +95,11 @@ int e2b__host_state_open(e2b_host_t *host, const char *wanted, char *why, size_t
   }
   host->state_lock = take_lock(dir);
   if (host->state_lock < 0) {
-    snprintf(why, why_size, "%s is in use by another host", host->state_dir);
+    if (errno == EWOULDBLOCK)
+      snprintf(why, why_size, "%s is in use by another host", host->state_dir);
+    else
+      snprintf(why, why_size, "cannot use %s for the sandboxes: %s", host->state_dir,
+               strerror(errno));
     close(dir);
     return E2B_ESYSTEM;
   }

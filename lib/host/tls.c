@@ -33,7 +33,8 @@ static bool take_name(e2b__host_tls_t *tls, const char *domain) {
 
 int e2b__host_tls_open(e2b_host_t *host, const e2b_host_options *o, char *why, size_t why_size) {
   if (!o->tls && (o->domain != NULL || o->ca_dir != NULL)) {
-    snprintf(why, why_size, "a domain and a directory of certificates are for TLS: ask for that");
+    snprintf(why, why_size,
+             "a domain and a directory of certificates are of use only with TLS (--tls)");
     return E2B_EINVAL;
   }
   if (!o->tls) return 0;

@@ -151,12 +151,50 @@ static void refusals(void **state) {
   cJSON_Delete(gives("POST", "/sandboxes/%s/fork", "{}", 409));
 }
 
+/* Newest first, each once, whatever comes meanwhile. */
+static void pages(void **state) {
+  (void)state;
+  char seen[8][64], path[128] = "/snapshots?limit=2", *next;
+  int total = 0, fetched = 0;
+  for (int i = 0; i < 5; i++) {
+    char body[64];
+    snprintf(body, sizeof body, "{\"name\":\"page-%d\"}", i);
+    cJSON_Delete(gives("POST", MAKE, body, 201));
+  }
+  do {
+    struct curl_header *header = NULL;
+    wire_exchange_t *page = ask("GET", path, "");
+    assert_int_equal(page->status, 200);
+    cJSON *list = e2b__json_parse(page->body.data, page->body.len);
+    assert_true(cJSON_GetArraySize(list) <= 2);
+    for (const cJSON *item = list->child; item != NULL; item = item->next) {
+      const char *id = e2b__json_string(item, "snapshotID", "");
+      if (strncmp(id, "local/page-", 11) != 0) continue;
+      for (int i = 0; i < total; i++)
+        assert_string_not_equal(seen[i], id);
+      assert_true(total < 8);
+      snprintf(seen[total++], sizeof *seen, "%s", id);
+    }
+    cJSON_Delete(list);
+    bool more = curl_easy_header(page->easy, "X-Next-Token", 0, CURLH_HEADER, -1, &header) == 0;
+    next = more ? header->value : NULL;
+    if (next != NULL) snprintf(path, sizeof path, "/snapshots?limit=2&nextToken=%s", next);
+    wire_end(page);
+    /* One that comes between two pages is on neither. */
+    if (++fetched == 1) cJSON_Delete(gives("POST", MAKE, "{}", 201));
+  } while (next != NULL);
+  assert_int_equal(total, 5);
+  assert_true(fetched >= 3);
+  assert_string_equal(seen[0], "local/page-4:default");
+  assert_string_equal(seen[4], "local/page-0:default");
+  cJSON_Delete(gives("GET", "/snapshots?limit=0", "", 400));
+  cJSON_Delete(gives("GET", "/snapshots?nextToken=x", "", 400));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WIRE_TEST(files_come_back),
-      WIRE_TEST(names_and_tags),
-      WIRE_TEST(forks),
-      WIRE_TEST(refusals),
+      WIRE_TEST(files_come_back), WIRE_TEST(names_and_tags), WIRE_TEST(pages),
+      WIRE_TEST(forks),           WIRE_TEST(refusals),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
 }

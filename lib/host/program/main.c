@@ -30,7 +30,7 @@ static const char help[] =
     "  --domain NAME          with --tls (default e2b.localhost)\n"
     "  --ca-dir DIR           with --tls: where the certificate authority is kept (default\n"
     "                         $XDG_STATE_HOME/e2b-host, or ~/.local/state/e2b-host)\n"
-    "  --verbose              say more on standard error\n"
+    "  --verbose              say more on standard error: a line for each request\n"
     "  --help                 this text\n"
     "\n"
     "The first line of output is the URL, when it is ready; the second the key. Point clients at\n"
@@ -67,11 +67,12 @@ static const char *value_of(int argc, char **argv, int *at) {
   exit(2);
 }
 
-static size_t number_of(const char *text) {
+static size_t number_of(int argc, char **argv, int *at) {
+  const char *option = argv[*at], *text = value_of(argc, argv, at);
   char *end;
   unsigned long number = strtoul(text, &end, 10);
   if (*text >= '0' && *text <= '9' && *end == '\0' && number > 0) return number;
-  fprintf(stderr, "e2b-host: '%s' is not a number above 0\n", text);
+  fprintf(stderr, "e2b-host: %s needs a number above 0, not '%s'\n", option, text);
   exit(2);
 }
 
@@ -86,13 +87,13 @@ static void parse(int argc, char **argv, e2b_host_options *o) {
     else if (strcmp(argv[i], "--python") == 0)
       o->python_dir = value_of(argc, argv, &i);
     else if (strcmp(argv[i], "--max-sandboxes") == 0)
-      o->max_sandboxes = number_of(value_of(argc, argv, &i));
+      o->max_sandboxes = number_of(argc, argv, &i);
     else if (strcmp(argv[i], "--processes") == 0)
-      o->processes = number_of(value_of(argc, argv, &i));
+      o->processes = number_of(argc, argv, &i);
     else if (strcmp(argv[i], "--memory-mb") == 0)
-      o->memory_mb = number_of(value_of(argc, argv, &i));
+      o->memory_mb = number_of(argc, argv, &i);
     else if (strcmp(argv[i], "--disk-mb") == 0)
-      o->disk_mb = number_of(value_of(argc, argv, &i));
+      o->disk_mb = number_of(argc, argv, &i);
     else if (strcmp(argv[i], "--no-isolation") == 0)
       o->no_isolation = 1;
     else if (strcmp(argv[i], "--tls") == 0)
