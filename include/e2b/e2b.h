@@ -12,5 +12,6 @@
 #include "e2b/handler.h"
 #include "e2b/sandbox.h"
 #include "e2b/terminal.h"
+#include "e2b/websocket.h"
 
 #endif

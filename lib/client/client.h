@@ -19,6 +19,7 @@ typedef struct e2b__config {
   const char *api_url;     /* no trailing slash */
   const char *sandbox_url; /* NULL: by sandbox and domain */
   bool debug;
+  bool debug_url; /* sandbox_url is the one of debugging: every port is on this machine */
   e2b_runtime_t runtime;
   uint64_t sandbox_timeout_ms;
   uint64_t request_timeout_ms;

@@ -133,7 +133,8 @@ static void set_urls(e2b__config_t *config, const e2b_client_options *options, b
   config->api_url = base_url(config, api_url, "the API URL or the domain is malformed", ok);
   e2b__free(derived);
   if (*ok) check_domain(config, ok);
-  if (sandbox_url == NULL && config->debug) sandbox_url = "http://localhost:49983";
+  config->debug_url = sandbox_url == NULL && config->debug;
+  if (config->debug_url) sandbox_url = "http://localhost:49983";
   if (sandbox_url != NULL) {
     config->sandbox_url = base_url(config, sandbox_url, "the sandbox URL is malformed", ok);
   }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/websocket.h"
 
+#include <stdlib.h>
 #include <wslay/wslay.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "net/websocket_internal.h"
 
@@ -24,6 +26,20 @@ static void websocket_free(e2b__websocket_t *websocket) {
   e2b__free(websocket);
 }
 
+/* Seconds, or a date. */
+static uint64_t retry_after_ms(const char *value) {
+  enum { LONGEST_S = 24 * 3600 };
+  if (value == NULL) return 0;
+  char *end;
+  long long seconds = strtoll(value, &end, 10);
+  if (end == value || *end != '\0') {
+    const time_t date = curl_getdate(value, NULL);
+    seconds = date >= 0 ? (long long)date - e2b__wall_ms() / 1000 : 0;
+  }
+  if (seconds > LONGEST_S) seconds = LONGEST_S;
+  return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+}
+
 void e2b__websocket_end_with(e2b__websocket_t *websocket, int code, e2b_clock_t clock,
                              const char *why, bool orderly) {
   if (websocket->state == E2B__WEBSOCKET_ENDED) return;
@@ -43,6 +59,7 @@ void e2b__websocket_end_with(e2b__websocket_t *websocket, int code, e2b_clock_t 
   if (refused) {
     end.status = upgrade->head.status;
     end.head = &upgrade->head;
+    end.retry_after_ms = retry_after_ms(e2b__http_head_field(&upgrade->head, "Retry-After"));
     if (upgrade->body.len > 0) end.body = upgrade->body.data;
     end.body_len = upgrade->body.len;
   }

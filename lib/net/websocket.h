@@ -50,6 +50,7 @@ typedef struct e2b__websocket_end {
    * as far as it came, content only. A proxy that refuses to connect is not among them. */
   unsigned status;
   const e2b__http_head_t *head; /* NULL unless status is set */
+  uint64_t retry_after_ms;      /* what it asks for; 0 when it does not */
   const char *body;             /* NUL-terminated, "" when none */
   size_t body_len;
 } e2b__websocket_end_t;
