@@ -93,6 +93,7 @@ e2b_sandbox_t *e2b_sandbox_acquire(e2b_sandbox_t *sandbox) {
 
 void e2b_sandbox_release(e2b_sandbox_t *sandbox) {
   if (sandbox == NULL || --sandbox->refs > 0) return;
+  if (sandbox->supervisors != NULL) sandbox->release_supervisors(sandbox->supervisors);
   curl_slist_free_all(sandbox->shared);
   e2b__arena_free(&sandbox->arena);
   e2b_client_t *client = sandbox->client;

@@ -20,6 +20,9 @@ struct e2b_sandbox {
   struct curl_slist *shared;
   struct curl_slist unary[3];  /* + content type, Connect version */
   struct curl_slist stream[4]; /* + keep-alive interval */
+  /* The terminal room's, which is above: who sees to its agents. */
+  struct e2b__supervisor *supervisors;
+  void (*release_supervisors)(struct e2b__supervisor *first);
 };
 
 /* NULL when out of memory. `record` is copied. */

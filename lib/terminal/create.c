@@ -5,10 +5,10 @@
 
 static const e2b__transport_ops_t *ops_of(e2b_transport_t kind) {
   switch (kind) {
-  case E2B_TRANSPORT_AGENT:
+  case E2B_TRANSPORT_AUTO:
+  case E2B_TRANSPORT_AGENT: return &e2b__transport_agent;
   case E2B_TRANSPORT_JUPYTER:
   case E2B_TRANSPORT_TTYD: return NULL;
-  case E2B_TRANSPORT_AUTO:
   case E2B_TRANSPORT_ENVD: return &e2b__transport_envd;
   }
   return NULL;
@@ -25,7 +25,7 @@ static e2b_transport_t choose(const e2b__terminal_spec_t *spec) {
   if (spec->attach_id != NULL && e2b__terminal_id_is_pid(spec->attach_id)) {
     return E2B_TRANSPORT_ENVD;
   }
-  return E2B_TRANSPORT_ENVD;
+  return E2B_TRANSPORT_AGENT;
 }
 
 static int use(e2b_terminal_t *terminal, e2b_transport_t kind) {
@@ -37,11 +37,11 @@ static int use(e2b_terminal_t *terminal, e2b_transport_t kind) {
   return ops->open(terminal->transport);
 }
 
-bool e2b__terminal_fall_back(e2b_terminal_t *terminal) {
+int e2b__terminal_fall_back(e2b_terminal_t *terminal) {
   const e2b__terminal_spec_t *spec = terminal->spec;
   if (terminal->kind != E2B_TRANSPORT_AGENT || spec->options.transport != E2B_TRANSPORT_AUTO ||
       spec->attach_id != NULL) {
-    return false;
+    return E2B_EUNIMPLEMENTED;
   }
   E2B__LOG(
       &e2b__terminal_client(terminal)->log, E2B_LOG_WARN,
@@ -50,12 +50,7 @@ bool e2b__terminal_fall_back(e2b_terminal_t *terminal) {
       terminal->sandbox->record.id);
   terminal->transport->ops->close(terminal->transport, E2B_ECANCELED);
   terminal->transport = NULL;
-  const int rc = use(terminal, E2B_TRANSPORT_ENVD);
-  if (rc != 0) {
-    const e2b_error_t error = e2b__error(rc);
-    e2b__terminal_conclude(terminal, &error, false);
-  }
-  return true;
+  return use(terminal, E2B_TRANSPORT_ENVD);
 }
 
 static void abandon_start(void *work) {
@@ -76,6 +71,7 @@ static int begin(e2b_sandbox_t *sandbox, const char *attach_id, const e2b_termin
   }
   terminal->spec = spec;
   rc = use(terminal, choose(spec));
+  if (rc == E2B_EUNIMPLEMENTED) rc = e2b__terminal_fall_back(terminal);
   if (rc == 0) {
     terminal->starting = future;
     terminal->refs++;

@@ -131,8 +131,14 @@ bool e2b__terminal_room(e2b_terminal_t *terminal) {
 bool e2b__terminal_failed(e2b_terminal_t *terminal, const e2b_error_t *error, bool final) {
   const visit it = enter(terminal);
   const bool starting = terminal->state == E2B__TERMINAL_STARTING;
-  if (starting && error->code == E2B_EUNIMPLEMENTED && e2b__terminal_fall_back(terminal)) {
-    return leave(it);
+  if (starting && error->code == E2B_EUNIMPLEMENTED) {
+    const int rc = e2b__terminal_fall_back(terminal);
+    if (rc == 0) return leave(it);
+    if (rc != E2B_EUNIMPLEMENTED) {
+      const e2b_error_t other = e2b__error(rc);
+      e2b__terminal_conclude(terminal, &other, false);
+      return leave(it);
+    }
   }
   if (final) {
     e2b__terminal_conclude(terminal, error, false);

@@ -85,8 +85,9 @@ void e2b__terminal_spec_free(e2b__terminal_spec_t *spec);
 /* create.c */
 /* Whether it is the id of a terminal of the process service: a decimal number. */
 bool e2b__terminal_id_is_pid(const char *id);
-/* AUTO, and the agent cannot run: goes on with another transport. False when there is none. */
-bool e2b__terminal_fall_back(e2b_terminal_t *terminal);
+/* AUTO, and the agent cannot run: goes on with another transport. 0, or an error, and
+ * E2B_EUNIMPLEMENTED when there is none. */
+int e2b__terminal_fall_back(e2b_terminal_t *terminal);
 
 /* terminal.c */
 static inline e2b_client_t *e2b__terminal_client(const e2b_terminal_t *terminal) {

@@ -54,6 +54,7 @@ struct e2b__transport {
   e2b_terminal_t *terminal;
 };
 
+extern const e2b__transport_ops_t e2b__transport_agent;
 extern const e2b__transport_ops_t e2b__transport_envd;
 
 /* --- events. Each may end in e2b_terminal_close() or the like by the user: false then, and the
