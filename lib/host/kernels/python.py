@@ -6,6 +6,7 @@ lines of the answer, which go to the client as they are. What the cells print, a
 that they start print, becomes such lines too.
 """
 
+import asyncio
 import codecs
 import datetime
 import io
@@ -17,6 +18,7 @@ import signal
 import sys
 import threading
 import zlib
+from importlib import machinery, util
 
 FLUSH_S = 0.2
 FLUSH_CHARACTERS = 256 * 1024
@@ -25,16 +27,21 @@ MAIN_THREAD = threading.get_ident()
 
 
 class Interrupts:
-    """SIGINT: a KeyboardInterrupt while a cell runs, but never inside the writing of a line."""
+    """SIGINT: a KeyboardInterrupt while a cell runs, but never inside the writing of a line. A cell
+    that awaits is cancelled."""
 
     def __init__(self):
         self.armed = False  # a cell runs, or is about to
+        self.task = None  # of a cell that awaits
         self.held = 0  # a line is being written
         self.pending = False
         signal.signal(signal.SIGINT, self.arrived)
 
-    def arrived(self, _number, _frame):
+    def arrived(self, _number, frame):
         if not self.armed:
+            return
+        if self.task is not None and frame.f_globals.get("__name__") == "selectors":
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
             return
         if self.held:
             self.pending = True
@@ -299,12 +306,50 @@ def result_of(bundle, is_main):
     return line
 
 
-def no_input(*_args, **_kwargs):
-    from IPython.core.error import StdinNotImplementedError
+def refuse_input(name):
+    def refuse(*_args, **_kwargs):
+        from IPython.core.error import StdinNotImplementedError
 
-    raise StdinNotImplementedError(
-        "raw_input was called, but this frontend does not support input requests."
-    )
+        raise StdinNotImplementedError(
+            name + " was called, but this frontend does not support input requests."
+        )
+
+    return refuse
+
+
+class ImageHook:
+    """Once Pillow is imported, images are displayed when they are shown, and when they are saved
+    under a name. It is not imported for that."""
+
+    def find_spec(self, name, _path, _target=None):
+        if name != "PIL.Image":
+            return None
+        sys.meta_path.remove(self)
+        spec = util.find_spec(name)
+        if spec is None or not isinstance(spec.loader, machinery.SourceFileLoader):
+            return spec
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            self.change(module.Image)
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+    @staticmethod
+    def change(image_class):
+        from IPython.display import display
+
+        save = image_class.save
+
+        def save_and_display(self, fp, format=None, **params):
+            if isinstance(fp, str):
+                display(self)
+            save(self, fp, format, **params)
+
+        image_class.save = save_and_display
+        image_class.show = lambda self, *_args, **_kwargs: display(self)
 
 
 def make_formatters(shell):
@@ -356,7 +401,7 @@ def make_formatters(shell):
     display.formatters["application/json"] = Json(parent=display)
 
 
-def make_shell(wire, output, state):
+def make_shell(wire, output, capture, state):
     from IPython.core.compilerop import CachingCompiler
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
@@ -372,6 +417,7 @@ def make_shell(wire, output, state):
         def publish(self, data, metadata=None, *, update=False, **_kwargs):
             if update or os.getpid() != KERNEL_PID or not output.open:
                 return
+            capture.drain()
             output.flush()
             wire.send(result_of(data, False))
 
@@ -380,6 +426,7 @@ def make_shell(wire, output, state):
 
     class Hook(DisplayHook):
         def start_displayhook(self):
+            capture.drain()
             output.flush()
 
         def write_output_prompt(self):
@@ -400,10 +447,13 @@ def make_shell(wire, output, state):
             state.failed = True
             send_error(wire, output, etype.__name__, evalue, "".join(stb))
 
+        def show_usage_error(self, exc):
+            self._showtraceback(type(exc), exc, [])
+
         def ask_exit(self):
             state.exiting = True
 
-        def init_readline(self):
+        def enable_gui(self, gui=None):
             pass
 
     config = Config()
@@ -452,8 +502,42 @@ class Variables:
                 os.environ[name] = value
 
 
+def run_code(loop, shell, interrupts, code):
+    """Inside the loop, as cells expect: one that does not await may make tasks too."""
+    try:
+        transformed = shell.transform_cell(code)
+        error = None
+    except Exception:
+        transformed = code
+        error = sys.exc_info()
+
+    async def run():
+        if not shell.should_run_async(code, transformed_cell=transformed, preprocessing_exc_tuple=error):
+            return shell.run_cell(code, store_history=True)
+        interrupts.task = asyncio.current_task()
+        try:
+            return await shell.run_cell_async(
+                code,
+                store_history=True,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=error,
+            )
+        finally:
+            interrupts.task = None
+
+    task = loop.create_task(run())
+    try:
+        return loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        # It came outside of the code: what has not begun must not go on with the next cell.
+        interrupts.armed = False
+        task.cancel()
+        loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+        raise
+
+
 def run_cell(kernel, request):
-    wire, output, capture, interrupts, shell, state = kernel
+    wire, output, capture, interrupts, shell, state, loop = kernel
     state.failed = False
     output.open = True
     variables = None
@@ -462,7 +546,13 @@ def run_cell(kernel, request):
         # From this line on the host may interrupt.
         wire.send({"type": "number_of_executions", "execution_count": shell.execution_count})
         variables = Variables(request.get("env_vars") or {})
-        shell.run_cell(request["code"], store_history=True)
+        result = run_code(loop, shell, interrupts, request["code"])
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None and not state.failed:
+            # Some the shell has only printed.
+            interrupts.armed = False
+            capture.drain()
+            send_error(wire, output, type(error).__name__, error, "")
     except KeyboardInterrupt as error:
         interrupts.armed = False
         if not state.failed:
@@ -504,16 +594,20 @@ def main():
     sys.stdin = open(0, "r", closefd=False)
     sys.stdout = sys.__stdout__ = Stream(output, "stdout", 1)
     sys.stderr = sys.__stderr__ = Stream(output, "stderr", 2)
-    shell = make_shell(wire, output, state)
+    shell = make_shell(wire, output, capture, state)
     import builtins
     import getpass
 
-    builtins.input = no_input
-    getpass.getpass = no_input
+    builtins.input = refuse_input("raw_input")
+    getpass.getpass = refuse_input("getpass")
+    sys.meta_path.insert(0, ImageHook())
     sys.path.insert(0, "")
-    kernel = (wire, output, capture, interrupts, shell, state)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    kernel = (wire, output, capture, interrupts, shell, state, loop)
     wire.send({"type": "ready"})
-    for line in requests:
+    # Tasks that cells leave behind go on while the next cell is waited for.
+    while line := loop.run_until_complete(loop.run_in_executor(None, requests.readline)):
         run_cell(kernel, json.loads(line))
         if state.exiting:
             wire.send({"type": "exiting"})
