@@ -33,12 +33,13 @@ static size_t learned_count;
 static const char *signing_token;
 
 void replay_learn(const char *recorded, const char *live) {
-  for (size_t i = 0; i < learned_count; i++)
-    if (strcmp(learned[i].recorded, recorded) == 0) return;
-  assert_true(learned_count < LEARNED);
-  snprintf(learned[learned_count].recorded, sizeof learned->recorded, "%s", recorded);
-  snprintf(learned[learned_count].live, sizeof learned->live, "%s", live);
-  learned_count++;
+  size_t at = 0;
+  while (at < learned_count && strcmp(learned[at].recorded, recorded) != 0)
+    at++;
+  assert_true(at < LEARNED);
+  snprintf(learned[at].recorded, sizeof learned->recorded, "%s", recorded);
+  snprintf(learned[at].live, sizeof learned->live, "%s", live);
+  if (at == learned_count) learned_count++;
 }
 
 void replay_sign(const char *token) {
@@ -230,7 +231,8 @@ static void begin(recording *it) {
 static void await_events(recording *it, unsigned count) {
   uint64_t end = uv_hrtime() + (uint64_t)PATIENCE_MS * 1000000;
   while (!it->exchange->done && uv_hrtime() < end &&
-         replay_envelopes(it->exchange->body.data, it->exchange->body.len) < count)
+         replay_events(header_of(it->response, "Content-Type"), it->exchange->body.data,
+                       it->exchange->body.len) < count)
     wire_turn();
   if (uv_hrtime() >= end) fail_msg("%s: no answer", it->name);
 }
@@ -257,7 +259,7 @@ static cJSON *first_message(const char *type, const e2b__buffer_t *body) {
   return e2b__json_parse(payload, size);
 }
 
-/* Process and watcher ids. */
+/* Ids of processes, watchers and contexts. */
 static void learn(recording *it, const e2b__buffer_t *recorded, const e2b__buffer_t *live) {
   const char *type = header_of(it->response, "Content-Type");
   cJSON *left = first_message(type, recorded), *right = first_message(type, live);
@@ -265,9 +267,12 @@ static void learn(recording *it, const e2b__buffer_t *recorded, const e2b__buffe
                             cJSON_GetObjectItemCaseSensitive(right, "event")};
   learn_number(cJSON_GetObjectItemCaseSensitive(events[0], "start"),
                cJSON_GetObjectItemCaseSensitive(events[1], "start"), "pid");
-  const char *id = e2b__json_string(left, "watcherId", NULL);
-  const char *live_id = e2b__json_string(right, "watcherId", NULL);
-  if (id != NULL && live_id != NULL) replay_learn(id, live_id);
+  static const char *const names[] = {"watcherId", "id"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *id = e2b__json_string(left, names[i], NULL);
+    const char *live_id = e2b__json_string(right, names[i], NULL);
+    if (id != NULL && live_id != NULL) replay_learn(id, live_id);
+  }
   cJSON_Delete(left);
   cJSON_Delete(right);
 }
@@ -339,7 +344,9 @@ static void finish(recording *it, unsigned flags) {
   while (!it->exchange->done && uv_hrtime() < end)
     wire_turn();
   if (!it->exchange->done) fail_msg("%s: no end", it->name);
-  assert_int_equal(it->exchange->code, CURLE_OK);
+  bool whole = it->exchange->code == CURLE_OK;
+  if (whole != e2b__json_bool(it->response, "complete", true))
+    replay_differs(it->name, "end: %s", whole ? "not cut" : "cut");
   compare(it, flags);
   close_one(it);
 }
@@ -361,6 +368,7 @@ static void take_step(const char *folder, const replay_step *step) {
     begin(it);
     finish(it, step->flags);
     break;
+  case REPLAY_SEND: begin(load(folder, step->what)); break;
   case REPLAY_BEGIN: start(load(folder, step->what)); break;
   case REPLAY_END: finish(opened(folder, step->what), step->flags); break;
   case REPLAY_CUT:
@@ -385,6 +393,11 @@ static bool keeps_metadata(void) {
   return kept;
 }
 
+void replay_skip(const char *reason) {
+  left_out = true;
+  server_skip(&wire.server, reason);
+}
+
 void replay_needs(bool kept) {
   const char *reason = NULL;
   if ((wire.server.features & SERVER_ISOLATED) == 0)
@@ -393,9 +406,7 @@ void replay_needs(bool kept) {
     reason = "its files have one owner";
   else if (kept && !keeps_metadata())
     reason = "its files have no attributes";
-  if (reason == NULL) return;
-  left_out = true;
-  server_skip(&wire.server, reason);
+  if (reason != NULL) replay_skip(reason);
 }
 
 void replay(const char *folder, const replay_step *steps) {

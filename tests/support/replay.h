@@ -13,6 +13,7 @@
 typedef enum replay_verb {
   REPLAY_DONE,  /* the scene's end */
   REPLAY_ASK,   /* sends the recorded request, awaits the whole answer and compares it */
+  REPLAY_SEND,  /* sends it */
   REPLAY_BEGIN, /* sends it and awaits the stream's first event */
   REPLAY_END,   /* awaits the end of what was begun and compares */
   REPLAY_CUT,   /* hangs up and compares what has come */
@@ -35,6 +36,8 @@ typedef struct replay_step {
 /* Skips the test where recordings cannot be repeated: without a root of its own, and, when they are
  * of `kept` files, where files keep neither owners nor attributes. */
 void replay_needs(bool kept);
+/* Skips it for another reason. */
+void replay_skip(const char *reason);
 /* Runs a scene with the recordings of a folder of tests/fixtures/replay, in wire.sandbox. */
 void replay(const char *folder, const replay_step *steps);
 /* From now on `live` stands where recordings have `recorded`. */
@@ -65,8 +68,8 @@ typedef struct replay_body {
 } replay_body;
 
 void replay_compare(const replay_body *body);
-/* How many whole envelopes there are that are no keepalives. */
-unsigned replay_envelopes(const char *data, size_t len);
+/* How many whole events there are that are no keepalives. */
+unsigned replay_events(const char *type, const char *data, size_t len);
 /* Takes an envelope off *data; false when there is no whole one. */
 bool replay_envelope(const char **data, size_t *len, unsigned *flags, const char **payload,
                      size_t *size);

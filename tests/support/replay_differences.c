@@ -5,14 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The list of known differences: lines "recording | what | reason". */
+/* The list of known differences: lines "recording | what | reason"; "what?" may be there or not. */
 
 enum { LISTED = 256, LINE = 512 };
 
 static struct listed {
   char line[LINE];
   const char *recording, *what;
-  bool met;
+  bool met; /* or need not be */
 } listed[LISTED];
 
 static size_t count;
@@ -37,7 +37,11 @@ static void read_list(void) {
     if (second == NULL || trim(second + 1)[0] == '\0') fail_msg("no reason: %s", entry->line);
     *first = *second = '\0';
     entry->recording = trim(entry->line);
-    entry->what = trim(first + 1);
+    char *what = trim(first + 1);
+    size_t len = strlen(what);
+    entry->met = len > 0 && what[len - 1] == '?';
+    if (entry->met) what[len - 1] = '\0';
+    entry->what = what;
     count++;
   }
   assert_true(count > 0 && count < LISTED);
