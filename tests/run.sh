@@ -19,6 +19,7 @@ host_pid='' url='' isolation=''
 finish() {
   stop_heartbeat
   [ -z "$host_pid" ] || kill "$host_pid" 2>/dev/null
+  [ -z "${web_pid:-}" ] || kill "$web_pid" 2>/dev/null
   rm -rf "$scratch"
 }
 trap finish EXIT
@@ -183,6 +184,18 @@ elif [ -n "$isolation" ]; then
   skip "the tests with the official SDKs: they need sandboxes with a root of their own"
 else
   run_sdks
+fi
+
+# ---- the web example ----
+
+say "the web example"
+. tests/web/web.sh
+if [ ! -x build/asan/examples/web ]; then
+  skip "the web example: it was not built"
+elif [ -n "$isolation" ]; then
+  skip "the web example: it needs sandboxes with a root of their own"
+else
+  run_web
 fi
 
 # ---- other builds ----

@@ -216,6 +216,9 @@ at('theme').addEventListener('click', () => {
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => terminal.recolour())
 setTheme(localStorage.getItem('theme'))
 
+// For the console, and for who drives this page.
+window.readTerminal = () => terminal.lines()
+
 at('new-terminal').addEventListener('click', () => terminal.start(sandboxId).catch(report))
 
 if (sessionStorage.getItem('token')) begin()

@@ -64,6 +64,18 @@ export class Terminal {
     if (id) await ask('terminal.kill', { sandboxId, terminalId: id }).catch(() => {})
   }
 
+  // What it shows and has shown, line by line as they were printed.
+  lines() {
+    const buffer = this.view.buffer.active
+    const lines = []
+    for (let i = 0; i < buffer.length; i++) {
+      const line = buffer.getLine(i)
+      if (line.isWrapped) lines.push(lines.pop() + line.translateToString(true))
+      else lines.push(line.translateToString(true))
+    }
+    return lines
+  }
+
   say(text) {
     this.state.textContent = text
   }
