@@ -7,21 +7,17 @@
 #error "E2B_KERNELS_DIR must name the directory of the kernels' programs"
 #endif
 
-#define EMBED(name, file)                              \
-  __asm__(".section .rodata\n"                         \
-          ".global e2b__host_kernel_" name "\n"        \
-          ".hidden e2b__host_kernel_" name "\n"        \
-          ".global e2b__host_kernel_" name "_end\n"    \
-          ".hidden e2b__host_kernel_" name "_end\n"    \
-          "e2b__host_kernel_" name ":\n"               \
-          ".incbin \"" E2B_KERNELS_DIR "/" file "\"\n" \
-          "e2b__host_kernel_" name "_end:\n"           \
-          ".byte 0\n"                                  \
-          ".previous\n")
+#define PART(file) ".incbin \"" E2B_KERNELS_DIR "/" file "\"\n"
+#define LABEL(name)                     \
+  ".global e2b__host_kernel_" name "\n" \
+  ".hidden e2b__host_kernel_" name "\n" \
+  "e2b__host_kernel_" name ":\n"
+#define EMBED(name, parts) \
+  __asm__(".section .rodata\n" LABEL(name) parts LABEL(name "_end") ".byte 0\n.previous\n")
 
-EMBED("python", "python.py");
-EMBED("javascript", "javascript.js");
-EMBED("bash", "bash.sh");
+EMBED("python", PART("python_lines.py") PART("python_results.py") PART("python_cells.py"));
+EMBED("javascript", PART("javascript.js"));
+EMBED("bash", PART("bash.sh"));
 
 extern const char e2b__host_kernel_python[], e2b__host_kernel_python_end[];
 extern const char e2b__host_kernel_javascript[], e2b__host_kernel_javascript_end[];

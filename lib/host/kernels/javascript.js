@@ -136,6 +136,17 @@ function awaits(node) {
   return Object.values(node).some(awaits)
 }
 
+// Calls of `import` go by a function of ours, as seen from the working directory: scripts of the vm
+// module may not import everywhere.
+function importEdits(node, edits) {
+  if (node === null || typeof node !== 'object') return
+  if (node.type === 'ImportExpression') {
+    const { start } = node
+    edits.push({ start, end: start + 'import'.length, text: 'globalThis.__e2b_import' })
+  }
+  for (const value of Object.values(node)) importEdits(value, edits)
+}
+
 function namesOf(pattern, names) {
   if (pattern === null) return
   if (pattern.type === 'Identifier') names.push(pattern.name)
@@ -190,7 +201,8 @@ function withoutModules(code) {
 // Cells declare what later cells use, and may declare it again: all of it becomes `var`.
 function scriptOf(code) {
   const edits = []
-  for (const node of parse(code).body) {
+  const { body } = parse(code)
+  for (const node of body) {
     if (node.type === 'VariableDeclaration' && node.kind !== 'var')
       edits.push({ start: node.start, end: node.start + node.kind.length, text: 'var' })
     else if (node.type === 'ClassDeclaration') {
@@ -198,6 +210,7 @@ function scriptOf(code) {
       edits.push({ start: node.end, end: node.end, text: ';' })
     }
   }
+  importEdits(body, edits)
   return { script: edit(code, edits) }
 }
 
@@ -231,6 +244,7 @@ function functionOf(code) {
     insert(last.start, 'return (')
     insert(last.expression.end, ')')
   }
+  importEdits(body, edits)
   // Of two edits at one place the later one stands behind: they are made from the back.
   edits.forEach((one, order) => (one.order = order))
   edits.sort((a, b) => a.start - b.start || a.order - b.order)
@@ -287,15 +301,16 @@ function compile(cell, isTypeScript) {
 let interruptAwait = null
 process.on('SIGINT', () => interruptAwait?.(new Error('interrupted')))
 
-function importFrom(specifier, _script, attributes) {
+// A specifier like ./module.mjs is meant from the working directory.
+function importFrom(specifier, options) {
   const local = /^\.{0,2}\//.test(specifier)
   const target = local ? require('url').pathToFileURL(path.resolve(specifier)).href : specifier
-  return attributes === undefined ? import(target) : import(target, { with: attributes })
+  return options === undefined ? import(target) : import(target, options)
 }
 
 function runScript(script, filename) {
-  const loader = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER ?? importFrom
-  return new vm.Script(script, { filename, importModuleDynamically: loader }).runInThisContext({
+  const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER
+  return new vm.Script(script, { filename, importModuleDynamically }).runInThisContext({
     breakOnSigint: true,
   })
 }
@@ -365,6 +380,7 @@ function main() {
   capture('stderr')
   const require = createRequire(path.join(home, 'cell.js'))
   Object.assign(globalThis, { require, module: { exports: {} }, exports: {} })
+  Object.defineProperty(globalThis, '__e2b_import', { value: importFrom })
   process.argv.length = 1
   // What goes wrong outside of a cell's own flow must not end the kernel.
   for (const event of ['uncaughtException', 'unhandledRejection'])
