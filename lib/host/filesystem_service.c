@@ -11,12 +11,10 @@
 #include "host/entry.h"
 #include "host/isolation.h"
 #include "host/paths.h"
-#include "host/tree.h"
+#include "host/removal.h"
 #include "host/watch_service.h"
 
 /* filesystem.Filesystem: everything about files but their content. */
-
-static const e2b__empty_t nothing;
 
 static char *expand(e2b__host_call_t *call, e2b__str_t path) {
   const char *why = NULL;
@@ -259,21 +257,14 @@ static void remove_call(e2b__host_call_t *call, const void *message) {
   char *path = expand(call, input->path);
   char *clean = path != NULL ? e2b__host_path_clean(&call->scratch, path) : NULL;
   if (clean == NULL) return;
-  int rc = -EBUSY;
-  if (strcmp(clean, "/") != 0) {
-    int parent = e2b__host_open_parent(call->request->sandbox, &call->scratch, clean);
-    rc = parent;
-    if (parent >= 0) {
-      /* The parent is a mere path; working below it needs no more. */
-      rc = e2b__host_tree_remove(parent, e2b__host_path_name(clean));
-      close(parent);
-    }
-  }
-  if (rc == 0 || rc == -ENOENT || rc == -ENOTDIR)
-    e2b__host_call_reply(call, &e2b__empty, &nothing);
+  /* The parent is a mere path; working below it needs no more. */
+  int parent = strcmp(clean, "/") != 0
+                   ? e2b__host_open_parent(call->request->sandbox, &call->scratch, clean)
+                   : -EBUSY;
+  if (parent < 0)
+    e2b__host_removal_answer(call, path, parent);
   else
-    e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error removing file or directory: %s: %s", path,
-                        e2b__host_error_text(-rc));
+    e2b__host_removal_start(call, parent, e2b__host_path_name(clean), path);
 }
 
 const e2b__host_method_t e2b__host_filesystem_methods[] = {
