@@ -77,6 +77,7 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   opened.rows = (uint16_t)offset_of(json, "rows", 0);
   opened.lost = offset_of(json, "lost", 0);
   const uint64_t offset = offset_of(json, "offset", 0);
+  opened.offset = offset;
   const bool again = agent->base.terminal->state == E2B__TERMINAL_LOST;
   if (again && offset != agent->seen + opened.lost) {
     breach(agent, "output from another place than asked for");

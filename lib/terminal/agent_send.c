@@ -61,7 +61,7 @@ int e2b__agent_send_hello(e2b__agent_t *agent) {
   char text[TEXT_BYTES];
   int len = snprintf(text, sizeof text, "{\"type\":\"attach\",\"id\":\"%s\",\"writer\":\"%s\"",
                      agent->id, agent->writer);
-  if (agent->base.terminal->state != E2B__TERMINAL_STARTING) {
+  if (agent->base.terminal->state != E2B__TERMINAL_STARTING || agent->seen != 0) {
     len += snprintf(text + len, sizeof text - (size_t)len, ",\"offset\":%llu",
                     (unsigned long long)agent->seen);
   }

@@ -279,6 +279,33 @@ static void many_look_at_one_terminal_and_one_may_leave(void **state) {
   }
 }
 
+static void a_viewer_that_comes_back_goes_on_where_it_was(void **state) {
+  static viewer v;
+  char last_event_id[32];
+  (void)state;
+  const char *id = create("{\"command\":\"bash\"}");
+  e2b_http_stream_t *stream = watch(id, NULL, &v);
+  ask_for(200, "write", member(id, ",\"data\":\"echo $((100 + 1))\\n\""));
+  until_it_shows(&v, "101\r\n");
+  const char *last = NULL;
+  for (const char *at = v.text; (at = strstr(at, "id: ")) != NULL; at += 4) {
+    last = at;
+  }
+  assert_non_null(last);
+  snprintf(last_event_id, sizeof last_event_id, "%lu", strtoul(last + 4, NULL, 10));
+  e2b_http_stream_close(stream);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  ask_for(200, "write", member(id, ",\"data\":\"echo $((200 + 2))\\n\""));
+  watch(id, last_event_id, &v);
+  until_it_shows(&v, "202\r\n");
+  assert_null(strstr(output_of(&v), "101"));
+  char expected[64];
+  snprintf(expected, sizeof expected, "\"offset\":%s,\"lost\":0", last_event_id);
+  assert_non_null(strstr(v.text, expected));
+  ask_for(200, "kill", member(id, ""));
+  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+}
+
 static void streams_want_their_ids_and_no_other_action(void **state) {
   (void)state;
   static const char *const queries[][2] = {
@@ -371,6 +398,7 @@ int main(void) {
       TEST(a_terminal_is_made_described_typed_into_and_ended),
       TEST(a_stream_begins_with_connected_and_ends_with_the_exit),
       TEST(many_look_at_one_terminal_and_one_may_leave),
+      TEST(a_viewer_that_comes_back_goes_on_where_it_was),
       TEST(streams_want_their_ids_and_no_other_action),
       TEST(a_websocket_types_resizes_and_hears_the_exit),
       TEST(a_browser_that_breaks_the_rules_is_let_go),

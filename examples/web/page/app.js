@@ -45,6 +45,7 @@ function report(error) {
 }
 
 function signIn(message) {
+  status('')
   const words = at('sign-in-message')
   if (message) words.textContent = message
   words.classList.toggle('bad', Boolean(message))
