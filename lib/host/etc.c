@@ -8,12 +8,13 @@
 
 #include "host/isolation.h"
 #include "host/spawner_protocol.h"
+#include "host/tree.h"
 
-/* The /etc of all sandboxes: a few files of our own, and copies of what programs need to find their
- * parts. What is not on the list stays on the machine; nothing that is not readable by everybody
- * is copied. */
+/* What the /etc of each sandbox is made of: a few files of our own, and copies of what programs
+ * need to find their parts. What is not on the list stays on the machine; nothing that is not
+ * readable by everybody is copied. */
 
-enum { DEPTH = 6, FILE_CEILING = 4 << 20 };
+enum { DEPTH = 6, FILE_CEILING = 4 << 20, OWN_CEILING = 64 << 10 };
 
 static const char *const copied[] = {
     "alternatives",
@@ -75,6 +76,8 @@ static const struct {
     {"nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
                       "networks: files\nprotocols: files\nservices: files\n"},
     {"environment", ""},
+    /* A sandbox's Python is nobody else's: what pip installs cannot harm a system. */
+    {"xdg/pip/pip.conf", "[global]\nbreak-system-packages = true\n"},
     {"profile", "# PATH and the rest of the environment come with the process.\n"
                 "if [ \"${PS1-}\" ]; then\n"
                 "  if [ \"${BASH-}\" ] && [ \"$BASH\" != /bin/sh ]; then\n"
@@ -175,6 +178,23 @@ static int copy(const copier_t *copier, const char *path, int depth) {
   return rc;
 }
 
+/* Sandboxes have the Python environment read-only. With the user's own packages beside its own,
+ * pip puts there what it installs; of themselves environments leave them out. */
+static int add_python(const e2b_host_t *host) {
+  char from[4400], line[1024];
+  if (host->python_dir == NULL) return 0;
+  snprintf(from, sizeof from, "%.4000s/pyvenv.cfg", host->python_dir);
+  FILE *in = fopen(from, "re");
+  if (in == NULL) return 0;
+  snprintf(from, sizeof from, "%.4000s/" E2B__ETC_PYVENV, host->etc_dir);
+  FILE *out = fopen(from, "we");
+  while (out != NULL && fgets(line, sizeof line, in) != NULL)
+    if (strncmp(line, "include-system-site-packages", 28) != 0) fputs(line, out);
+  if (out != NULL) fputs("include-system-site-packages = true\n", out);
+  fclose(in);
+  return out != NULL && fclose(out) == 0 ? 0 : -1;
+}
+
 int e2b__host_etc_build(e2b_host_t *host, char *why, size_t why_size) {
   copier_t copier = {-1, e2b__host_machine_uid(host, 0)};
   int rc = -1;
@@ -192,7 +212,57 @@ int e2b__host_etc_build(e2b_host_t *host, char *why, size_t why_size) {
   }
   int saved = errno;
   if (copier.to >= 0) close(copier.to);
+  if (rc == 0 && add_python(host) != 0) rc = -1;
   if (rc == 0) return 0;
   snprintf(why, why_size, "cannot prepare %s: %s", host->etc_dir, strerror(saved));
   return E2B_ESYSTEM;
+}
+
+/* ---- one sandbox's ---- */
+
+/* What somebody may want to change; the rest of the directories is large, and shared. */
+static const char *const own_directories[] = {"profile.d", "skel", "default", "xdg"};
+
+/* The target of the link that stands for it; false: it is copied. */
+static bool is_link(const char *path, const char *name, char *target, size_t size) {
+  struct stat st;
+  if (lstat(path, &st) != 0) return false;
+  if (S_ISLNK(st.st_mode)) {
+    ssize_t len = readlink(path, target, size - 1);
+    target[len > 0 ? len : 0] = '\0';
+    return len > 0;
+  }
+  snprintf(target, size, E2B__SANDBOX_ETC "/%s", name);
+  for (size_t i = 0; i < E2B__COUNT(own_directories); i++)
+    if (strcmp(name, own_directories[i]) == 0) return false;
+  return S_ISDIR(st.st_mode) || st.st_size > OWN_CEILING;
+}
+
+static int give(const e2b_host_t *host, const char *root, const char *name) {
+  char from[4400], to[4400], target[4096];
+  uid_t owner = e2b__host_machine_uid(host, 0);
+  snprintf(from, sizeof from, "%.4000s/%s", host->etc_dir, name);
+  snprintf(to, sizeof to, "%.4000s/etc/%s", root, name);
+  if (!is_link(from, name, target, sizeof target)) {
+    int rc = e2b__host_tree_copy(from, to);
+    if (rc != 0) errno = -rc;
+    return rc == 0 ? 0 : -1;
+  }
+  if (symlink(target, to) != 0) return -1;
+  return owner == geteuid() ? 0 : fchownat(AT_FDCWD, to, owner, owner, AT_SYMLINK_NOFOLLOW);
+}
+
+int e2b__host_etc_copy(const e2b_host_t *host, const char *root) {
+  struct dirent *entry;
+  int rc = 0;
+  DIR *dir = opendir(host->etc_dir);
+  if (dir == NULL) return -1;
+  while (rc == 0 && (entry = readdir(dir)) != NULL)
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+        strcmp(entry->d_name, E2B__ETC_PYVENV) != 0)
+      rc = give(host, root, entry->d_name);
+  int saved = errno;
+  closedir(dir);
+  errno = saved;
+  return rc;
 }

@@ -59,7 +59,7 @@ struct e2b_host {
   char *state_dir;
   bool own_state_dir;
   int state_lock; /* held as long as the state directory is in use */
-  char *etc_dir;  /* the private /etc of all sandboxes */
+  char *etc_dir;  /* of which each sandbox's /etc is made */
   char *python_dir;
   size_t max_sandboxes;
   e2b__host_limits_t limits;

@@ -130,6 +130,16 @@ static void add_system(words_t *words) {
       add_all(words, "--ro-bind", system_dirs[i], system_dirs[i], (char *)NULL);
 }
 
+static void add_python(words_t *words, const e2b_host_t *host) {
+  char *settings = e2b__format("%s/" E2B__ETC_PYVENV, host->etc_dir);
+  add_all(words, "--ro-bind", host->python_dir, E2B__SANDBOX_PYTHON, (char *)NULL);
+  if (settings == NULL)
+    words->failed = true;
+  else if (access(settings, F_OK) == 0)
+    add_all(words, "--ro-bind", settings, E2B__SANDBOX_PYTHON "/pyvenv.cfg", (char *)NULL);
+  e2b__free(settings);
+}
+
 /* See e2b__spawner_identity_t. */
 static const char *identity_of(const e2b_host_t *host) {
   switch (host->isolation) {
@@ -166,7 +176,7 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
   add_launch(&words, host);
   add_all(&words, "--bind", root, "/", (char *)NULL);
   add_system(&words);
-  add_all(&words, "--ro-bind", host->etc_dir, "/etc", "--proc", "/proc", "--dev", "/dev",
+  add_all(&words, "--ro-bind", host->etc_dir, E2B__SANDBOX_ETC, "--proc", "/proc", "--dev", "/dev",
           (char *)NULL);
   char *bin = e2b__format("%s/bin", host->state_dir);
   char *sudo = e2b__format("%s/bin/sudo", host->state_dir);
@@ -181,8 +191,7 @@ char **e2b__host_isolation_command(e2b__host_sandbox_t *sandbox, e2b__arena_t *a
   e2b__free(sudo);
   snprintf(root, sizeof root, "%s/boot_id", sandbox->dir);
   add_all(&words, "--ro-bind", root, "/proc/sys/kernel/random/boot_id", (char *)NULL);
-  if (sandbox->template->python && host->python_dir != NULL)
-    add_all(&words, "--ro-bind", host->python_dir, E2B__SANDBOX_PYTHON, (char *)NULL);
+  if (sandbox->template->python && host->python_dir != NULL) add_python(&words, host);
   add(&words, "--");
   add_serve(&words, "/proc/self/fd/4", host);
   return words.failed ? NULL : words.list;
@@ -195,14 +204,31 @@ static const struct {
   mode_t mode;
   bool user;
 } directories[] = {
-    {"", 0755, false},        {"boot", 0755, false},        {"dev", 0755, false},
-    {"etc", 0755, false},     {"home", 0755, false},        {"home/user", 0755, true},
-    {"media", 0755, false},   {"mnt", 0755, false},         {"opt", 0755, false},
-    {"opt/e2b", 0755, false}, {"opt/e2b/bin", 0755, false}, {"opt/e2b/python", 0755, false},
-    {"proc", 0755, false},    {"root", 0700, false},        {"run", 0755, false},
-    {"srv", 0755, false},     {"sys", 0755, false},         {"tmp", 01777, false},
-    {"usr", 0755, false},     {"var", 0755, false},         {"var/cache", 0755, false},
-    {"var/lib", 0755, false}, {"var/log", 0755, false},     {"var/tmp", 01777, false},
+    {"", 0755, false},
+    {"boot", 0755, false},
+    {"dev", 0755, false},
+    {"opt", 0755, false},
+    {"opt/e2b", 0755, false},
+    {"opt/e2b/etc", 0755, false},
+    {"etc", 0755, false},
+    {"home", 0755, false},
+    {"home/user", 0755, true},
+    {"media", 0755, false},
+    {"mnt", 0755, false},
+    {"opt/e2b/bin", 0755, false},
+    {"opt/e2b/python", 0755, false},
+    {"proc", 0755, false},
+    {"root", 0700, false},
+    {"run", 0755, false},
+    {"srv", 0755, false},
+    {"sys", 0755, false},
+    {"tmp", 01777, false},
+    {"usr", 0755, false},
+    {"var", 0755, false},
+    {"var/cache", 0755, false},
+    {"var/lib", 0755, false},
+    {"var/log", 0755, false},
+    {"var/tmp", 01777, false},
 };
 
 static int make_directory(const e2b_host_t *host, int at, const char *path, mode_t mode,
@@ -280,6 +306,7 @@ int e2b__host_isolation_make_root(e2b__host_sandbox_t *sandbox) {
   if (at < 0) return E2B_ESYSTEM;
   int rc = isolated ? fill_root(host, at) : fill_home(host, at, ".", geteuid());
   close(at);
+  if (rc == 0 && isolated) rc = e2b__host_etc_copy(host, path);
   return rc == 0 ? 0 : E2B_ESYSTEM;
 }
 

@@ -9,8 +9,11 @@
 /* What keeps a sandbox apart: its namespaces (made by bubblewrap), its root directory, its /etc. */
 
 /* In the sandbox. */
-#define E2B__SANDBOX_HOME   "/home/user"
-#define E2B__SANDBOX_BIN    "/opt/e2b/bin"
+#define E2B__SANDBOX_HOME "/home/user"
+#define E2B__SANDBOX_BIN  "/opt/e2b/bin"
+#define E2B__SANDBOX_ETC  "/opt/e2b/etc"
+/* In host->etc_dir: over the one of the Python environment. */
+#define E2B__ETC_PYVENV     "e2b-pyvenv.cfg"
 #define E2B__SANDBOX_PYTHON "/opt/e2b/python"
 
 enum { E2B__SANDBOX_UID = 1000 };
@@ -20,8 +23,12 @@ enum { E2B__SANDBOX_UID = 1000 };
 int e2b__host_isolation_probe(e2b_host_t *host, char *why, size_t why_size);
 /* The program of the spawner in memory, sealed; host->spawner_fd. */
 int e2b__host_isolation_load_spawner(e2b_host_t *host);
-/* Builds the /etc that all sandboxes share. */
+/* Builds the directory from which each sandbox's /etc is made; sandboxes see it, read-only, as
+ * E2B__SANDBOX_ETC. */
 int e2b__host_etc_build(e2b_host_t *host, char *why, size_t why_size);
+/* Makes the /etc of a root directory: its own files, and links to the large directories that all
+ * sandboxes share. 0 or -1 with errno. */
+int e2b__host_etc_copy(const e2b_host_t *host, const char *root);
 
 /* Whether sandboxes can run what python_dir has; if not, E2B_EINVAL and `why`. */
 int e2b__host_python_check(const e2b_host_t *host, char *why, size_t why_size);

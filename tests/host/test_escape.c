@@ -131,12 +131,14 @@ static void mounts(void **state) {
   (void)state;
   ISOLATED;
   nobody_can("umount /usr || umount -l /usr");
-  nobody_can("umount /etc || umount -l /etc || umount -l /proc || umount -l /dev");
+  nobody_can("umount /opt/e2b/etc || umount -l /opt/e2b/etc");
+  nobody_can("umount -l /proc || umount -l /dev");
   nobody_can("mount -o remount,rw,bind /usr && touch /usr/outside");
-  nobody_can("mount -o remount,rw,bind /etc && touch /etc/outside");
-  nobody_can("touch /usr/outside || touch /etc/outside || touch /opt/e2b/bin/outside");
-  nobody_can("unshare -m true && unshare -m sh -c 'umount -l /etc || mount -o remount,rw /etc'");
-  nobody_can("unshare -Urm sh -c 'umount -l /etc || mount -o remount,rw,bind /etc'");
+  nobody_can("mount -o remount,rw,bind /opt/e2b/etc && touch /opt/e2b/etc/outside");
+  nobody_can("touch /usr/outside || touch /opt/e2b/etc/outside || touch /opt/e2b/bin/outside");
+  assert_false(scene_can("touch /etc/outside"));
+  nobody_can("unshare -m true && unshare -m sh -c 'umount -l /usr || mount -o remount,rw /usr'");
+  nobody_can("unshare -Urm sh -c 'umount -l /usr || mount -o remount,rw,bind /usr'");
   nobody_can("nsenter -t 1 -m true || nsenter -t 1 -U true || nsenter -t 1 -p -r true");
   nobody_can("mount -t ext4 /dev/sda /mnt || mount -t ext4 /dev/vda /mnt");
   /* chroot and back out of it: there is nothing above. */
@@ -218,6 +220,19 @@ static void environment(void **state) {
   nobody_can("cat /proc/[0-9]*/cmdline | tr '\\0' '\\n' | grep '[b]wrap'");
 }
 
+/* What is the sandbox's own it may change; nobody else sees it. */
+static void own_etc(void **state) {
+  (void)state;
+  ISOLATED;
+  assert_true(root_can("echo '192.0.2.1 mine' >> /etc/hosts && getent hosts mine"));
+  assert_true(root_can("useradd -m own && su own -c 'test \"$(id -un)\" = own'"));
+  assert_true(scene_can("getent ahostsv4 localhost | grep -q 127.0.0.1"));
+  assert_true(scene_can("getent ahostsv6 localhost | grep -q ::1"));
+  e2b_sandbox_t *other = MADE(e2b_sandbox_create(scene.client, NULL));
+  assert_int_not_equal(RAN(e2b_run_shell(other, "getent hosts mine || id own", NULL))->exit_code,
+                       0);
+}
+
 /* ---- neighbours ---- */
 
 static void network(void **state) {
@@ -289,7 +304,7 @@ int main(void) {
       SCENE_TEST(paths),     SCENE_TEST(links),       SCENE_TEST(kernel_files),
       SCENE_TEST(mounts),    SCENE_TEST(devices),     SCENE_TEST(privileges),
       SCENE_TEST(processes), SCENE_TEST(descriptors), SCENE_TEST(environment),
-      SCENE_TEST(network),   SCENE_TEST(neighbours),
+      SCENE_TEST(own_etc),   SCENE_TEST(network),     SCENE_TEST(neighbours),
   };
   return cmocka_run_group_tests_name("escape", tests, open_all, close_all);
 }
