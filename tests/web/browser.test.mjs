@@ -223,14 +223,14 @@ test('a terminal that lost its connection comes back with nothing lost', async (
   await begin()
   await shows(screen, '$')
   // Counts on while nobody is connected; a sum at the end tells whether a line is missing.
-  await type('for i in $(seq 1 300); do echo "line $i"; sleep 0.01; done; echo all said')
+  await type('for i in $(seq 1 300); do echo "line $i"; sleep 0.01; done; echo all $((299 + 1)) said')
   await shows(screen, 'line 3')
   open = false
   cut()
   await shows('#terminal-state', 'connection lost')
   await shot('lost')
   open = true
-  await shows(screen, 'all said')
+  await shows(screen, 'all 300 said')
   await page.waitForFunction(
     () => document.getElementById('terminal-state').textContent === '',
     patience
