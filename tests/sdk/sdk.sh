@@ -119,7 +119,7 @@ run_sdks() {
 
   check "the host starts for the SDKs" host_up asan --python "$root/build/python" || return
   point=(E2B_API_URL="$url" E2B_SANDBOX_URL="$url" E2B_API_KEY=$key)
-  run_all "sandboxes commands pty files network git interpreter" \
+  run_all "sandboxes lifecycle commands pty files network git interpreter" \
     "sandboxes commands files async interpreter"
   check "the host that they used ends well" host_ends_well
 

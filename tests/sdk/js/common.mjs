@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the test files share: the package under test, one sandbox a file, and waiting for a condition
 // without sleeping.
+import http from 'node:http'
 import { after, before } from 'node:test'
 
 // E2B_SDK names the installed package: "e2b", or the older release beside it.
@@ -60,4 +61,33 @@ export async function thrown(action, ...names) {
     throw new Error(`no ${names} but ${error?.constructor?.name}: ${error?.message}`)
   }
   throw new Error(`no ${names}`)
+}
+
+// Asks a sandbox's port by the name that getHost() gives; the address is the host's.
+export function ask(name, headers = {}) {
+  const { hostname, port } = new URL(process.env.E2B_SANDBOX_URL)
+  return new Promise((done, fail) => {
+    http
+      .get({ host: hostname, port, path: '/', headers: { ...headers, Host: name } }, async (answer) => {
+        let body = ''
+        for await (const piece of answer) body += piece
+        done({ status: answer.statusCode, body })
+      })
+      .on('error', fail)
+  })
+}
+
+// A server in the sandbox that answers everything with a text; resolves when it listens.
+export async function serve(sandbox, port, text) {
+  const heard = listener()
+  const program =
+    `require("http").createServer((q, a) => a.end("${text}"))` +
+    `.listen(${port}, () => console.log("listening"))`
+  const command = await sandbox.commands.run(`node -e '${program}'`, {
+    background: true,
+    timeoutMs: 0,
+    onStdout: heard.add,
+  })
+  await heard.until('listening')
+  return command
 }

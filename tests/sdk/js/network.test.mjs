@@ -1,38 +1,9 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict'
-import http from 'node:http'
 import { test } from 'node:test'
-import { Sandbox, listener, withSandbox } from './common.mjs'
+import { Sandbox, ask, serve, withSandbox } from './common.mjs'
 
 const it = withSandbox()
-
-// Asks a sandbox's port by the name that getHost() gives; the address is the host's.
-function ask(name) {
-  const { hostname, port } = new URL(process.env.E2B_SANDBOX_URL)
-  return new Promise((done, fail) => {
-    http
-      .get({ host: hostname, port, path: '/', headers: { Host: name } }, async (answer) => {
-        let body = ''
-        for await (const piece of answer) body += piece
-        done({ status: answer.statusCode, body })
-      })
-      .on('error', fail)
-  })
-}
-
-async function serve(sandbox, port, text) {
-  const heard = listener()
-  const program =
-    `require("http").createServer((q, a) => a.end("${text}"))` +
-    `.listen(${port}, () => console.log("listening"))`
-  const command = await sandbox.commands.run(`node -e '${program}'`, {
-    background: true,
-    timeoutMs: 0,
-    onStdout: heard.add,
-  })
-  await heard.until('listening')
-  return command
-}
 
 test('a port of the sandbox has a name', async () => {
   const name = it.sandbox.getHost(8000)
