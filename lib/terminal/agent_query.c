@@ -17,11 +17,13 @@ typedef struct query {
   e2b_future_t *finding; /* the command that tells the address */
   e2b__websocket_t *socket;
   bool list;
+  e2b__buffer_t items; /* of the list so far: it may come in several messages */
   char id[65];
 } query;
 
 static void query_free(query *it) {
   if (it->socket != NULL) e2b__websocket_destroy(it->socket);
+  e2b__buffer_free(&it->items);
   e2b_sandbox_release(it->sandbox);
   e2b__free(it);
 }
@@ -86,21 +88,27 @@ static int read_terminal(e2b__arena_t *arena, const cJSON *json, e2b_terminal_in
   return 0;
 }
 
-static void succeed_list(query *it, const cJSON *terminals) {
+static void take_terminals(query *it, const cJSON *terminals, bool more) {
   e2b__arena_t *arena = e2b__future_arena(it->future);
-  const size_t count = cJSON_IsArray(terminals) ? (size_t)cJSON_GetArraySize(terminals) : 0;
-  e2b_terminal_list_t *list = e2b__arena_calloc(arena, 1, sizeof *list);
-  e2b_terminal_info_t *items = e2b__arena_calloc(arena, count + 1, sizeof *items);
-  int rc = list != NULL && items != NULL ? 0 : E2B_ENOMEM;
-  for (const cJSON *item = count > 0 ? terminals->child : NULL; rc == 0 && item != NULL;
+  int rc = 0;
+  for (const cJSON *item = terminals != NULL ? terminals->child : NULL; rc == 0 && item != NULL;
        item = item->next) {
-    rc = read_terminal(arena, item, &items[list->count++]);
+    e2b_terminal_info_t info;
+    memset(&info, 0, sizeof info);
+    rc = read_terminal(arena, item, &info);
+    if (rc == 0) rc = e2b__buffer_append(&it->items, &info, sizeof info);
   }
+  if (rc == 0 && more) return;
+  e2b_terminal_list_t *list = e2b__arena_calloc(arena, 1, sizeof *list);
+  e2b_terminal_info_t *items = e2b__arena_calloc(arena, 1, it->items.len + sizeof *items);
+  if (list == NULL || items == NULL) rc = E2B_ENOMEM;
   if (rc != 0) {
     fail_code(it, rc);
     return;
   }
+  if (it->items.len > 0) memcpy(items, it->items.data, it->items.len);
   list->items = items;
+  list->count = it->items.len / sizeof *items;
   e2b__future_succeed(it->future, list, NULL);
   query_free(it);
 }
@@ -116,7 +124,8 @@ static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, 
   cJSON *json = e2b__json_parse(data, len);
   const char *type = e2b__json_string(json, "type", "");
   if (it->list && strcmp(type, "terminals") == 0) {
-    succeed_list(it, cJSON_GetObjectItemCaseSensitive(json, "terminals"));
+    take_terminals(it, cJSON_GetObjectItemCaseSensitive(json, "terminals"),
+                   e2b__json_bool(json, "more", false));
   } else if (!it->list && strcmp(type, "signalled") == 0) {
     succeed(it, e2b__json_bool(json, "found", false));
   } else if (!it->list && strcmp(type, "error") == 0 &&
@@ -188,7 +197,7 @@ static void on_found(e2b_future_t *finding, void *user_data) {
   if (rc == 0) {
     ask(it, &address);
   } else if (it->list) {
-    succeed_list(it, NULL); /* none runs: not there, or it cannot */
+    take_terminals(it, NULL, false); /* none runs: not there, or it cannot */
   } else {
     succeed(it, false);
   }
@@ -206,6 +215,7 @@ static e2b_future_t *start(e2b_sandbox_t *sandbox, const char *user, const char 
   it->future = future;
   it->sandbox = e2b_sandbox_acquire(sandbox);
   it->list = id == NULL;
+  e2b__buffer_init(&it->items, ANSWER_MAX);
   if (id != NULL) snprintf(it->id, sizeof it->id, "%s", id);
   const char *const args[] = {"-c", e2b__agent_find_script, NULL};
   e2b_run_options options;

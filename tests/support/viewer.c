@@ -71,6 +71,7 @@ viewer *viewer_new(e2b_transport_t transport) {
   viewer *it = calloc(1, sizeof *it);
   assert_non_null(it);
   viewers[count++] = it;
+  it->sandbox = scene.sandbox;
   E2B_INIT(&it->options);
   it->options.transport = transport;
   it->options.on_data = on_data;
@@ -91,11 +92,11 @@ e2b_terminal_t *viewer_takes(viewer *it, e2b_future_t *future) {
 }
 
 e2b_terminal_t *viewer_opens(viewer *it) {
-  return viewer_takes(it, OK(e2b_terminal_create(scene.sandbox, &it->options)));
+  return viewer_takes(it, OK(e2b_terminal_create(it->sandbox, &it->options)));
 }
 
 e2b_terminal_t *viewer_attaches(viewer *it, const char *id) {
-  return viewer_takes(it, OK(e2b_terminal_get_by_id(scene.sandbox, id, &it->options)));
+  return viewer_takes(it, OK(e2b_terminal_get_by_id(it->sandbox, id, &it->options)));
 }
 
 void viewer_types(viewer *it, const char *text) {

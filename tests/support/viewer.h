@@ -8,6 +8,7 @@
 
 typedef struct viewer {
   e2b_terminal_t *terminal; /* NULL until it is there */
+  e2b_sandbox_t *sandbox;   /* the scene's at first */
   e2b_terminal_options options;
   char *seen; /* all output, NUL-terminated */
   size_t seen_len;
