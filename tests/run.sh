@@ -153,6 +153,20 @@ host_down() {
 
 alone=(env -u E2B_API_KEY -u E2B_API_URL -u E2B_SANDBOX_URL -u E2B_DOMAIN -u E2B_DEBUG)
 
+# What an ordinary user's sandboxes are made of differs from root's, so root runs the tests of
+# isolation once more as nobody. The programs are copied to where nobody may read them.
+ordinary_user() {
+  local status=0
+  cp "build/asan/tests/host_$1" "$scratch/nobody/" &&
+    (cd / && "${alone[@]}" -u E2B_TEST_PYTHON -u E2B_HOST_PYTHON HOME=/nonexistent \
+      timeout 300 setpriv --reuid 65534 --regid 65534 --clear-groups \
+      "$scratch/nobody/host_$1" >"$scratch/nobody.log" 2>&1) || status=$?
+  grep -E 'SKIPPED|skipped' "$scratch/nobody.log" | sort -u | sed 's/^/   /'
+  [ $status -ne 0 ] || return 0
+  tail -n 40 "$scratch/nobody.log" | sed 's/^/   | /'
+  return 1
+}
+
 run_example() {
   "${alone[@]}" timeout 180 "build/asan/examples/$1" >"build/$1.log" 2>&1 && return
   tail -n 40 "build/$1.log" | sed 's/^/   | /'
@@ -169,6 +183,17 @@ if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc 
     export E2B_TEST_NO_ISOLATION=1
   fi
   run_ctest asan
+  if [ "$(id -u)" -ne 0 ]; then
+    note "skipped: isolation as another user (this is an ordinary user)"
+  elif ! setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null; then
+    note "skipped: isolation as an ordinary user (setpriv does not work here)"
+  else
+    chmod 711 "$scratch"
+    mkdir -p -m 755 "$scratch/nobody"
+    for name in escape limits way_out; do
+      check "isolation as an ordinary user: $name" ordinary_user $name
+    done
+  fi
   for example in quickstart data_science machine_learning fan_out embed; do
     check "example $example under the sanitizers" run_example "$example"
   done
