@@ -62,6 +62,11 @@ static void on_client_gone(uv_poll_t *poll, int status, int events) {
   e2b__host_watch_t *watch = poll->data;
   e2b__host_request_t *request = watch->request;
   if (request == NULL || (status == 0 && !(events & UV_DISCONNECT))) return;
+  /* While the body is read, an end without an error may be no more than the end of the body. */
+  if (status == 0 && request->phase == E2B__REQUEST_READING) {
+    uv_poll_stop(poll);
+    return;
+  }
   request->cut = true;
   watch_stop(request);
   e2b__host_unsuspend(request);
@@ -76,7 +81,10 @@ static int request_socket(const e2b__host_request_t *request) {
 /* Once a request waits it is likely to wait again: its watch stays until its end. Without memory
  * for one, the client's end is seen at the next write. */
 static void watch_start(e2b__host_request_t *request) {
-  if (request->watch != NULL || request->phase == E2B__REQUEST_READING) return;
+  if (request->watch != NULL) {
+    uv_poll_start(&request->watch->poll, UV_DISCONNECT, on_client_gone);
+    return;
+  }
   int fd = request_socket(request);
   e2b__host_watch_t *watch = e2b__calloc(1, sizeof *watch);
   if (watch == NULL) return;
