@@ -136,11 +136,9 @@ static CURLcode set_tls(CURL *easy, const e2b__http_options_t *options) {
   return rc;
 }
 
-/* What is the same for every request of the client, and of this handle. */
-int e2b__exchange_set_up(e2b__exchange_t *exchange) {
-  e2b__http_t *http = exchange->http;
+/* What is the same for every request of the client. */
+static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   const e2b__http_options_t *options = &http->options;
-  CURL *easy = exchange->easy;
   CURLcode rc = set_tls(easy, options);
   SET(easy, CURLOPT_NOSIGNAL, 1L);
   SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -158,18 +156,48 @@ int e2b__exchange_set_up(e2b__exchange_t *exchange) {
   /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);
+  SET(easy, CURLOPT_WRITEFUNCTION, on_body);
+  SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
+  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
+  SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
+  return rc;
+}
+
+CURL *e2b__easy_take(e2b__http_t *http) {
+  if (http->spare_count > 0) return http->spare[--http->spare_count];
+  CURL *easy = curl_easy_init();
+  if (easy != NULL && set_client(easy, http) != CURLE_OK) {
+    curl_easy_cleanup(easy);
+    return NULL;
+  }
+  return easy;
+}
+
+void e2b__easy_give(e2b__http_t *http, CURL *easy) {
+  if (http->spare_count < E2B__COUNT(http->spare)) {
+    http->spare[http->spare_count++] = easy;
+  } else {
+    curl_easy_cleanup(easy);
+  }
+}
+
+void e2b__easies_free(e2b__http_t *http) {
+  while (http->spare_count > 0) {
+    curl_easy_cleanup(http->spare[--http->spare_count]);
+  }
+}
+
+static CURLcode set_exchange(e2b__exchange_t *exchange) {
+  CURL *easy = exchange->easy;
+  CURLcode rc = CURLE_OK;
   SET(easy, CURLOPT_PRIVATE, exchange);
   SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
-  SET(easy, CURLOPT_WRITEFUNCTION, on_body);
   SET(easy, CURLOPT_WRITEDATA, exchange);
-  SET(easy, CURLOPT_HEADERFUNCTION, on_head_line);
   SET(easy, CURLOPT_HEADERDATA, exchange);
-  SET(easy, CURLOPT_READFUNCTION, on_body_wanted);
   SET(easy, CURLOPT_READDATA, exchange);
   SET(easy, CURLOPT_SEEKDATA, exchange);
-  SET(easy, CURLOPT_PREREQFUNCTION, on_connected);
   SET(easy, CURLOPT_PREREQDATA, exchange);
-  return rc == CURLE_OK ? 0 : E2B_ENOMEM;
+  return rc;
 }
 
 /* Up to here a body is copied, and leaves in one piece with the head. */
@@ -202,10 +230,12 @@ static CURLcode set_body(e2b__exchange_t *exchange) {
 int e2b__exchange_configure(e2b__exchange_t *exchange) {
   CURL *easy = exchange->easy;
   const e2b__http_request_t *request = &exchange->request;
-  CURLcode rc = set_body(exchange);
+  CURLcode rc = set_exchange(exchange);
+  if (rc == CURLE_OK) rc = set_body(exchange);
   SET(easy, CURLOPT_HTTPHEADER, request->headers);
-  SET(easy, CURLOPT_BUFFERSIZE,
-      request->buffer_bytes > 0 ? request->buffer_bytes : (long)SMALL_BUFFER);
+  /* curl refuses a size while it still has a buffer of another, which does as well. */
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
+                   request->buffer_bytes > 0 ? request->buffer_bytes : (long)SMALL_BUFFER);
   SET(easy, CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
   /* Only a TLS connection may turn out to carry more than one exchange. */
   const bool tls = strncmp(request->url, "https:", 6) == 0;

@@ -90,7 +90,10 @@ void e2b__exchange_resolving(e2b__exchange_t *exchange) {
 void e2b__exchange_run(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
   int rc = e2b__origin_announcement(exchange, &exchange->resolve.data);
-  if (rc == 0) rc = e2b__exchange_configure(exchange);
+  if (rc == 0) {
+    exchange->easy = e2b__easy_take(http);
+    rc = exchange->easy != NULL ? e2b__exchange_configure(exchange) : E2B_ENOMEM;
+  }
   if (rc == 0) {
     exchange->state = E2B__EXCHANGE_RUNNING;
     exchange->started_ms = exchange->activity_ms = uv_now(http->loop);
@@ -136,8 +139,6 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 void e2b__exchange_free_idle(e2b__exchange_t *exchange) {
-  curl_easy_cleanup(exchange->easy);
-  e2b__free(exchange->resolve.data);
   uv_close((uv_handle_t *)&exchange->timer, on_timer_closed);
 }
 
@@ -150,12 +151,6 @@ static e2b__exchange_t *take_idle(e2b__http_t *http) {
   e2b__exchange_t *exchange = e2b__calloc(1, sizeof *exchange);
   if (exchange == NULL) return NULL;
   exchange->http = http;
-  exchange->easy = curl_easy_init();
-  if (exchange->easy == NULL || e2b__exchange_set_up(exchange) != 0) {
-    curl_easy_cleanup(exchange->easy);
-    e2b__free(exchange);
-    return NULL;
-  }
   e2b__list_init(&exchange->node);
   e2b__list_init(&exchange->line);
   e2b__task_init(&exchange->nudge, on_nudge);
@@ -172,12 +167,14 @@ static void put_idle(e2b__exchange_t *exchange) {
   exchange->state = E2B__EXCHANGE_IDLE;
   exchange->events = NULL;
   exchange->ctx = NULL;
+  if (exchange->easy != NULL) e2b__easy_give(http, exchange->easy);
+  exchange->easy = NULL;
+  e2b__free(exchange->resolve.data);
+  exchange->resolve.data = NULL;
   if (http->idle_count >= IDLE_EXCHANGES) {
     e2b__exchange_free_idle(exchange);
     return;
   }
-  e2b__free(exchange->resolve.data);
-  exchange->resolve.data = NULL;
   http->idle_count++;
   e2b__list_append(&http->idle, &exchange->node);
 }

@@ -303,6 +303,7 @@ void e2b__http_close(e2b__http_t *http, void (*closed)(void *ctx), void *ctx) {
   while ((node = e2b__list_take(&http->idle)) != NULL) {
     e2b__exchange_free_idle(E2B__CONTAINER(node, e2b__exchange_t, node));
   }
+  e2b__easies_free(http);
   e2b__queue_cancel(&http->settle);
   e2b__origins_free(http);
   curl_multi_cleanup(http->multi); /* closes the connections, and with them the polls */

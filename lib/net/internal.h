@@ -27,8 +27,10 @@ struct e2b__http {
   unsigned in_curl; /* depth of calls into the multi: above zero nothing may be added or removed */
 
   e2b__list_t exchanges; /* all but the idle ones */
-  e2b__list_t idle;      /* ready for the next request, with an easy handle each */
+  e2b__list_t idle;      /* ready for the next request */
   size_t idle_count;
+  CURL *spare[128]; /* handles that nobody uses */
+  size_t spare_count;
   e2b__list_t ended;  /* cancelled or resumed inside curl: seen to when it has returned */
   e2b__task_t settle; /* sees to `ended` from the loop */
 
@@ -63,7 +65,7 @@ struct e2b__exchange {
   e2b__http_t *http;
   e2b__origin_t *origin;
   e2b__exchange_state_t state;
-  CURL *easy;
+  CURL *easy; /* from RUNNING on: who waits in line needs none */
   uv_timer_t timer;
   e2b__http_request_t request;
   const e2b__http_events_t *events;
@@ -96,9 +98,12 @@ int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
 int e2b__http_socket_close(void *ctx, curl_socket_t fd);
 
 /* easy.c */
-/* Tells a new handle what is the same for every request. 0, E2B_ENOMEM. */
-int e2b__exchange_set_up(e2b__exchange_t *exchange);
-/* Tells it what is this request's. 0, E2B_ENOMEM, E2B_EINVAL. */
+/* A handle that knows what is the same for every request; a used one where there is one. NULL when
+ * out of memory. */
+CURL *e2b__easy_take(e2b__http_t *http);
+void e2b__easy_give(e2b__http_t *http, CURL *easy);
+void e2b__easies_free(e2b__http_t *http);
+/* Tells the handle what is this request's. 0, E2B_ENOMEM, E2B_EINVAL. */
 int e2b__exchange_configure(e2b__exchange_t *exchange);
 
 /* exchange.c */

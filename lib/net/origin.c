@@ -259,6 +259,7 @@ static void let_in(e2b__exchange_t *exchange) {
   if (exchange->request.stream) http->stats.streams++;
   if (exchange->counted) http->short_in_flight++;
   exchange->origin->in_flight++;
+  exchange->state = E2B__EXCHANGE_RESOLVING; /* not in line any more, whatever comes next */
   resolve_and_run(exchange);
 }
 
