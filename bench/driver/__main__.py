@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Runs the cases: python3 -m driver BUILD PEERS [--quick] [--only NAME] [--no-peers]"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+from . import picture, programs, report
+from .servers import Servers
+
+BENCH = Path(__file__).resolve().parent.parent
+
+
+def load_cases():
+    """CASES of every cases/*.py, in the order that ORDER gives them."""
+    found = []
+    for path in sorted((BENCH / "cases").glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"cases_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found.append((getattr(module, "ORDER", 99), path.stem, module.CASES))
+    return [case for _, _, cases in sorted(found, key=lambda f: f[:2]) for case in cases]
+
+
+def find_peers(folder):
+    """Those that run.sh could install."""
+    folder = Path(folder)
+    commands = {
+        "js": ["node", str(folder / "js" / "bench.mjs")],
+        "py": [str(folder / "py" / "bin" / "python"), str(BENCH / "peers" / "py" / "bench.py")],
+        "rust": [str(folder / "rust" / "target" / "release" / "bench-peer")],
+    }
+    there = {"js": folder / "js" / "node_modules" / "e2b", "py": folder / "py" / "ready",
+             "rust": folder / "rust" / "target" / "release" / "bench-peer"}
+    return {name: command for name, command in commands.items() if there[name].exists()}
+
+
+def machine():
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo")
+                  if line.startswith("model name")), platform.machine())
+    return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/run.sh")
+    parser.add_argument("build")
+    parser.add_argument("peers")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    parser.add_argument("--only", metavar="NAME", help="one case")
+    parser.add_argument("--no-peers", action="store_true", help="the floor only")
+    options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    cases = load_cases()
+    if options.only is not None:
+        cases = [case for case in cases if case.name == options.only]
+        if not cases:
+            raise SystemExit(f"no such case; there are: {' '.join(c.name for c in load_cases())}")
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        servers = Servers(scratch, f"{options.build}/bench/daemon")
+        try:
+            context = programs.Context(options.build,
+                                       {} if options.no_peers else find_peers(options.peers),
+                                       servers, options.quick)
+            for case in cases:
+                rows += run_case(context, case)
+        finally:
+            servers.stop()
+    if options.only is None:
+        date = datetime.date.today().isoformat()
+        results = {"machine": machine(), "date": date, "quick": options.quick, "rows": rows}
+        (BENCH / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        (BENCH / "results.svg").write_text(picture.draw(rows, machine(), date))
+        print("results.json and results.svg are in bench/")
+    missed = sum(not row["ok"] for row in rows)
+    print(f"{len(rows) - missed} ok, {missed} MISSED")
+
+
+def run_case(context, case):
+    rows = []
+    if case.measure is not None:
+        for row in case.measure(context, case):
+            print(row.pop("line"), flush=True)
+            rows.append(row)
+        return rows
+    for label, arguments in case.variants.items():
+        runs, errors = programs.in_turn(context, case, arguments)
+        row = report.judge(case, label, runs, errors)
+        print(report.line(case, row), flush=True)
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

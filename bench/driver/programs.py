@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Running programs in turn, and what their runs come to."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+
+class Context:
+    """What is there to run: the built programs, the peers that could be installed, the servers."""
+
+    def __init__(self, build, peers, servers, quick):
+        self.build = build
+        self.peers = peers  # name: command
+        self.servers = servers
+        self.quick = quick
+
+    def command(self, who, program):
+        if who == "ours":
+            return [f"{self.build}/bench/cases/{program}"]
+        if who == "floor":
+            return [f"{self.build}/bench/floor/{program}"]
+        return self.peers[who] + [program]
+
+    def run(self, who, program, server, arguments, timeout_s):
+        """The line of JSON that the program prints, and the CPU time of all of its life."""
+        command = self.command(who, program) + [f"{k}={v}" for k, v in arguments.items()]
+        process = subprocess.Popen(command, env=self.servers.environment(server),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        before = os.times()
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return {"error": f"no end after {timeout_s} s"}
+        after = os.times()
+        lines = [line for line in out.splitlines() if line.startswith("{")]
+        if process.returncode != 0 or not lines:
+            return {"error": (err.strip().splitlines() or ["it failed"])[-1][:200]}
+        result = json.loads(lines[-1])
+        children = (after.children_user + after.children_system - before.children_user -
+                    before.children_system)
+        result["process_cpu_us"] = children * 1e6
+        return result
+
+
+def median(values):
+    return statistics.median(values) if values else None
+
+
+def in_turn(context, case, arguments):
+    """Every program once a round, A B A B; the results of each, by round (None where it did not
+    run)."""
+    everybody = ["ours"] + (["floor"] if case.floor else []) + [
+        peer for peer in case.peers if peer in context.peers]
+    rounds = 2 if context.quick else case.rounds
+    peer_rounds = 1 if context.quick else case.peer_rounds
+    runs = {who: [] for who in everybody}
+    errors = {}
+    for number in range(rounds):
+        for who in everybody:
+            result = None
+            if who not in errors and (who in ("ours", "floor") or number < peer_rounds):
+                mine = case.arguments | arguments | case.peer_arguments.get(who, {})
+                if context.quick:
+                    mine |= case.quick | case.peer_arguments.get(who, {})
+                result = context.run(who, case.program, case.server, mine, case.timeout_s)
+                if "error" in result:
+                    errors[who] = result["error"]
+                    print(f"   {case.name}: {who}: {result['error']}", file=sys.stderr)
+                    result = None
+            runs[who].append(result)
+    return runs, errors
+
+
+def figure(runs, who, metric):
+    """The median and the spread of one program's runs."""
+    values = sorted(metric.of(r) for r in runs.get(who, []) if r is not None)
+    if not values:
+        return None
+    return {"median": median(values), "least": values[0], "most": values[-1], "runs": len(values)}
+
+
+def ratio(runs, against, metric):
+    """The median, over the rounds in which both ran, of ours divided by theirs."""
+    pairs = [(ours, theirs) for ours, theirs in zip(runs["ours"], runs.get(against, []))
+             if ours is not None and theirs is not None]
+    values = sorted(metric.of(a) / metric.of(b) for a, b in pairs if metric.of(b) > 0)
+    if not values:
+        return None
+    return {"median": median(values), "least": values[0], "most": values[-1], "runs": len(values)}

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""The canned servers: nginx for fixed answers, a daemon of our own for streams, nghttpx for TLS."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent / "servers"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process):
+    for _ in range(200):
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args[0]} ended: {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit(f"{process.args[0]} does not listen")
+
+
+class Servers:
+    """Starts what is asked for, once; stops all at the end."""
+
+    def __init__(self, scratch, daemon):
+        self.scratch = Path(scratch)
+        self.daemon = daemon
+        self.urls = {}
+        self.processes = []
+        self.make_certificate()
+
+    def make_certificate(self):
+        """An authority of its own, and a certificate of it: some clients accept no other."""
+        self.key, self.certificate = self.scratch / "key.pem", self.scratch / "cert.pem"
+        self.authority = self.scratch / "ca.pem"
+        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        extensions = self.scratch / "extensions"
+        extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n"
+                              "basicConstraints=CA:FALSE\n")
+
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], check=True, stderr=subprocess.DEVNULL)
+
+        openssl("req", "-x509", *new_key, "-days", "7", "-subj", "/CN=benchmark", "-keyout",
+                self.scratch / "ca.key", "-out", self.authority)
+        openssl("req", *new_key, "-subj", "/CN=127.0.0.1", "-keyout", self.key, "-out",
+                self.scratch / "csr.pem")
+        openssl("x509", "-req", "-in", self.scratch / "csr.pem", "-CA", self.authority, "-CAkey",
+                self.scratch / "ca.key", "-CAcreateserial", "-days", "7", "-extfile", extensions,
+                "-out", self.certificate)
+
+    def environment(self, name):
+        url = self.url(name)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("E2B_")}
+        return clean | {
+            "E2B_API_URL": url,
+            "E2B_SANDBOX_URL": url,
+            "E2B_API_KEY": "e2b_0123456789abcdef0123456789abcdef01234567",
+            "SSL_CERT_FILE": str(self.authority),
+            "NODE_EXTRA_CA_CERTS": str(self.authority),
+        }
+
+    def url(self, name):
+        if name not in self.urls:
+            getattr(self, "start_" + name.removesuffix("_tls"))()
+        return self.urls[name]
+
+    def spawn(self, *command, **options):
+        process = subprocess.Popen(command, **options)
+        self.processes.append(process)
+        return process
+
+    def start_daemon(self):
+        process = self.spawn(self.daemon, HERE / "created.json", HERE / "info.json",
+                             stdout=subprocess.PIPE, text=True)
+        port = int(process.stdout.readline())
+        self.urls["daemon"] = f"http://127.0.0.1:{port}"
+        tls = free_port()
+        with open(self.scratch / "nghttpx.log", "w") as log:
+            proxy = self.spawn(
+                "nghttpx", f"--frontend=127.0.0.1,{tls}", f"--backend=127.0.0.1,{port}",
+                "--conf=/dev/null", "--workers=1", "--no-ocsp", "--accesslog-file=/dev/null",
+                "--backend-connections-per-frontend=0",
+                "--backlog=4096", "--frontend-read-timeout=1h", "--frontend-http2-read-timeout=1h",
+                "--backend-read-timeout=1h", "--frontend-http2-max-concurrent-streams=100",
+                self.key, self.certificate, stdout=log, stderr=log)
+        wait_for(tls, proxy)
+        self.urls["daemon_tls"] = f"https://127.0.0.1:{tls}"
+
+    def start_api(self):
+        plain, tls = free_port(), free_port()
+        values = {
+            "SCRATCH": self.scratch, "PLAIN": plain, "TLS": tls, "KEY": self.key,
+            "CERTIFICATE": self.certificate,
+            "CREATED": (HERE / "created.json").read_text().strip(),
+            "INFO": (HERE / "info.json").read_text().strip(),
+        }
+        text = (HERE / "nginx.conf.in").read_text()
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        config = self.scratch / "nginx.conf"
+        config.write_text(text)
+        nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+        process = self.spawn(nginx, "-c", config, "-p", self.scratch, "-e",
+                             self.scratch / "nginx.log")
+        wait_for(plain, process)
+        self.urls["api"] = f"http://127.0.0.1:{plain}"
+        self.urls["api_tls"] = f"https://127.0.0.1:{tls}"
+
+    def stop(self):
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            process.wait()

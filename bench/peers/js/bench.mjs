@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// The official JavaScript SDK, as published, in the same cases: node bench.mjs CASE name=value...
+import { readFileSync } from 'node:fs'
+import { Sandbox } from 'e2b'
+
+const name = process.argv[2]
+const options = Object.fromEntries(process.argv.slice(3).map((a) => a.split('=')))
+const number = (key, fallback) => Number(options[key] ?? fallback)
+
+let cpu, wall
+const latencies = []
+const notes = {}
+const nowUs = () => Number(process.hrtime.bigint() / 1000n)
+
+function start() {
+  latencies.length = 0
+  cpu = process.cpuUsage()
+  wall = nowUs()
+}
+
+function finish(operations, bytes = 0) {
+  const used = process.cpuUsage(cpu)
+  const sorted = Float64Array.from(latencies).sort()
+  const part = (p) => sorted[Math.floor(sorted.length * p)] ?? 0
+  const peak = /VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]
+  console.log(JSON.stringify({
+    operations, bytes, failed: 0, cpu_us: used.user + used.system, wall_us: nowUs() - wall,
+    peak_kb: Number(peak), p50_us: part(0.5), p99_us: part(0.99), ...notes
+  }))
+  process.exit(0)
+}
+
+// Runs `operation` count times, in_flight at a time.
+async function many(count, inFlight, operation) {
+  let left = count
+  const worker = async () => {
+    while (left-- > 0) {
+      const began = nowUs()
+      await operation()
+      latencies.push(nowUs() - began)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(inFlight, count) }, worker))
+}
+
+async function repeated(operation, count, warmUp) {
+  const inFlight = number('in_flight', 64)
+  await many(number('warm_up', warmUp), inFlight, operation)
+  start()
+  const total = number('count', count)
+  await many(total, inFlight, operation)
+  finish(total)
+}
+
+const cases = {
+  async start() {
+    start()
+    await Sandbox.getInfo('i1a2b3c4d5e6f7g8h9j0k')
+    finish(1)
+  },
+
+  async get_info(sandbox) {
+    await repeated(() => sandbox.getInfo(), 4000, 1000)
+  },
+
+  async run_command(sandbox) {
+    await repeated(async () => {
+      const result = await sandbox.commands.run('hello')
+      if (result.exitCode !== 0 || result.stdout !== 'hello\n') throw new Error('a bad result')
+    }, 2000, 500)
+  },
+
+  async stdout(sandbox) {
+    const chunk = number('chunk', 32768)
+    let bytes = 0
+    const run = (total) => sandbox.commands.run(`flood ${chunk} ${total}`, {
+      onStdout: (data) => { bytes += data.length }, timeoutMs: 0
+    })
+    const total = number('total', 1 << 27)
+    await run(total / 16)
+    bytes = 0
+    start()
+    await run(total)
+    finish(bytes / chunk, bytes)
+  },
+
+  async file_read(sandbox) {
+    const run = async (total) => {
+      let bytes = 0
+      const stream = await sandbox.files.read(String(total), { format: 'stream' })
+      for await (const piece of stream) bytes += piece.length
+      return bytes
+    }
+    const total = number('total', 1 << 30)
+    await run(total / 64)
+    start()
+    finish(1, await run(total))
+  },
+
+  async file_write(sandbox) {
+    const block = new Uint8Array(65536).fill(120)
+    const run = async (total) => {
+      let left = total
+      const stream = new ReadableStream({
+        pull(controller) {
+          if (left <= 0) return controller.close()
+          left -= block.length
+          controller.enqueue(block)
+        }
+      })
+      await sandbox.files.write('file', stream)
+    }
+    const total = number('total', 1 << 30)
+    await run(total / 64)
+    start()
+    await run(total)
+    finish(1, total)
+  },
+
+  async streams(sandbox) {
+    const wanted = number('streams', 1000)
+    let events = 0
+    const onStdout = (data) => {
+      latencies.push(nowUs() - Number(data))
+      events++
+    }
+    const before = process.memoryUsage.rss()
+    let opened = 0
+    const worker = async () => {
+      while (opened++ < wanted) {
+        await sandbox.commands.run('tick', { background: true, onStdout, timeoutMs: 0 })
+      }
+    }
+    await Promise.all(Array.from({ length: 100 }, worker))
+    await new Promise((done) => setTimeout(done, 2000))
+    notes.stream_bytes = (process.memoryUsage.rss() - before) / wanted
+    events = 0
+    start()
+    await new Promise((done) => setTimeout(done, number('seconds', 10) * 1000))
+    finish(events)
+  }
+}
+
+// The SDK's own ceilings are lower than what the cases open.
+process.env.E2B_ENVD_RPC_CONNECTIONS ??= '20000'
+process.env.E2B_ENVD_RPC_INFLIGHT_REQUESTS ??= '0'
+await cases[name](name === 'start' ? undefined : await Sandbox.create())
