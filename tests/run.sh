@@ -51,6 +51,8 @@ build() {
 
 bash scripts/install-deps.sh --tests || exit 1
 bash scripts/python-env.sh build/python || exit 1
+bash scripts/foreign-servers.sh build/foreign || exit 1
+export E2B_TEST_FOREIGN=$root/build/foreign
 export E2B_HOST_PYTHON=$root/build/python E2B_TEST_PYTHON=$root/build/python
 choose_generator
 
