@@ -153,6 +153,8 @@ static void waiting(void **state) {
   (void)state;
   replay_needs(false);
   static const replay_step steps[] = {
+      {REPLAY_BEGIN, "process-start-client-half-close", 0},
+      {REPLAY_HALF, "process-start-client-half-close", 0},
       {REPLAY_BEGIN, "process-start-keepalive", 0},
       {REPLAY_BEGIN, "process-start-background-grandchild", 0},
       {REPLAY_BEGIN, "process-start-deadline", 0},
@@ -160,6 +162,7 @@ static void waiting(void **state) {
       {REPLAY_UNTIL, "process-start-then-dropped", 2},
       {REPLAY_CUT, "process-start-then-dropped", 0},
       {REPLAY_BEGIN, "process-connect-after-drop", 0},
+      {REPLAY_END, "process-start-client-half-close", 0},
       {REPLAY_END, "process-start-deadline", 0},
       {REPLAY_END, "process-start-background-grandchild", 0},
       {REPLAY_END, "process-start-keepalive", REPLAY_PULSE},

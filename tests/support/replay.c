@@ -3,12 +3,15 @@
 
 #ifdef E2B_TEST_WITH_HOST
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "host/signature.h"
 #include "proto/base64.h"
@@ -23,6 +26,7 @@ enum {
   OPEN = 8,
   LEARNED = 64,
   TAKEN = 256,
+  MAX_FD = 1024,
   PATIENCE_MS = 60000
 };
 
@@ -360,6 +364,22 @@ static void start(recording *it) {
   e2b__buffer_free(&raw);
 }
 
+/* curl tells the port of a connection that is in use, and not its descriptor. */
+static void close_half(recording *it) {
+  struct sockaddr_in name;
+  long port = 0;
+  int found = -1;
+  curl_easy_getinfo(it->exchange->easy, CURLINFO_LOCAL_PORT, &port);
+  for (int fd = 0; fd < MAX_FD && found < 0; fd++) {
+    socklen_t size = sizeof name;
+    if (getsockname(fd, (struct sockaddr *)&name, &size) == 0 && name.sin_family == AF_INET &&
+        ntohs(name.sin_port) == port)
+      found = fd;
+  }
+  assert_true(port > 0 && found >= 0);
+  assert_int_equal(shutdown(found, SHUT_WR), 0);
+}
+
 static void take_step(const char *folder, const replay_step *step) {
   recording *it;
   switch (step->verb) {
@@ -376,6 +396,7 @@ static void take_step(const char *folder, const replay_step *step) {
     compare(it, step->flags);
     close_one(it);
     break;
+  case REPLAY_HALF: close_half(opened(folder, step->what)); break;
   case REPLAY_UNTIL: await_events(opened(folder, step->what), step->flags); break;
   case REPLAY_SHELL: wire_shell(step->what); break;
   case REPLAY_DONE: break;

@@ -17,6 +17,7 @@ typedef enum replay_verb {
   REPLAY_BEGIN, /* sends it and awaits the stream's first event */
   REPLAY_END,   /* awaits the end of what was begun and compares */
   REPLAY_CUT,   /* hangs up and compares what has come */
+  REPLAY_HALF,  /* closes the sending side of what was begun */
   REPLAY_UNTIL, /* awaits as many of its events as `flags` says, keepalives not counted */
   REPLAY_SHELL  /* a shell line in the sandbox, as root */
 } replay_verb;
