@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -106,8 +107,10 @@ static void start(void) {
     fprintf(stderr, "%s\n", why);
     abort();
   }
-  /* Paths are resolved in the sandbox's root, as they are with namespaces. */
+  /* Paths are resolved in the sandbox's root, as they are with namespaces. Its /etc is empty. */
   host->isolation = E2B__ISOLATION_SELF;
+  host->etc_dir = e2b__format("%s/etc", host->state_dir);
+  HOLDS(host->etc_dir != NULL && mkdir(host->etc_dir, 0755) == 0);
   port = (unsigned)strtoul(strrchr(e2b_host_url(host), ':') + 1, NULL, 10);
   atexit(stop);
 }
