@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "host/clocks.h"
 #include "host/paths.h"
 #include "host/process.h"
 
@@ -39,27 +40,20 @@ e2b__host_process_t *e2b__host_select(e2b__host_call_t *call,
 
 typedef struct watcher {
   e2b__host_subscriber_t subscriber;
-  e2b__host_alarm_t keepalive;
-  e2b__host_alarm_t deadline;
-  uint64_t last_event;
+  e2b__host_clocks_t clocks;
   e2b__host_call_t *call;
   e2b__host_process_t *starting; /* until it has started */
 } watcher_t;
 
-static e2b_host_t *host_of(const watcher_t *watcher) {
-  return watcher->call->request->host;
-}
-
 static void watcher_stop(watcher_t *watcher) {
-  e2b__host_alarm_cancel(&host_of(watcher)->alarms, &watcher->keepalive);
-  e2b__host_alarm_cancel(&host_of(watcher)->alarms, &watcher->deadline);
+  e2b__host_clocks_stop(&watcher->clocks);
   e2b__host_process_unsubscribe(&watcher->subscriber);
 }
 
 static void send_event(watcher_t *watcher, const e2b__process_event_t *event) {
   e2b__process_event_response_t response = {(e2b__process_event_t *)(uintptr_t)event};
   if (watcher->call->answered) return;
-  watcher->last_event = e2b__host_now();
+  e2b__host_clocks_sent(&watcher->clocks);
   if (e2b__host_call_send(watcher->call, &e2b__process_event_response, &response) != 0)
     e2b__host_call_fail(watcher->call, E2B__CODE_RESOURCE_EXHAUSTED,
                         "too much output waits for this client");
@@ -89,23 +83,14 @@ static void on_over(e2b__host_subscriber_t *subscriber, bool ended) {
   if (ended) e2b__host_call_end(watcher->call);
 }
 
-static void on_keepalive(e2b__host_alarm_t *alarm) {
-  watcher_t *watcher = E2B__CONTAINER(alarm, watcher_t, keepalive);
+static void on_quiet(e2b__host_clocks_t *clocks) {
   static e2b__empty_t empty;
   e2b__process_event_t event = {.keepalive = &empty};
-  uint64_t interval = (uint64_t)watcher->call->keepalive_ms;
-  uint64_t quiet = e2b__host_now() - watcher->last_event;
-  if (quiet >= interval) {
-    send_event(watcher, &event);
-    quiet = 0;
-  }
-  e2b__host_alarm_set(&host_of(watcher)->alarms, alarm, interval - quiet, on_keepalive);
+  send_event(E2B__CONTAINER(clocks, watcher_t, clocks), &event);
 }
 
-static void on_deadline(e2b__host_alarm_t *alarm) {
-  watcher_t *watcher = E2B__CONTAINER(alarm, watcher_t, deadline);
-  watcher_stop(watcher);
-  e2b__host_call_fail(watcher->call, E2B__CODE_DEADLINE_EXCEEDED, "context deadline exceeded");
+static void on_overdue(e2b__host_clocks_t *clocks) {
+  watcher_stop(E2B__CONTAINER(clocks, watcher_t, clocks));
 }
 
 static void on_gone(e2b__host_call_t *call) {
@@ -122,15 +107,12 @@ static watcher_t *watcher_new(e2b__host_call_t *call) {
     return NULL;
   }
   watcher->call = call;
-  watcher->last_event = e2b__host_now();
   watcher->subscriber.event = on_event;
   watcher->subscriber.over = on_over;
   e2b__list_init(&watcher->subscriber.node);
   call->state = watcher;
   call->gone = on_gone;
-  if (call->timeout_ms > 0)
-    e2b__host_alarm_set(&host_of(watcher)->alarms, &watcher->deadline, (uint64_t)call->timeout_ms,
-                        on_deadline);
+  e2b__host_clocks_init(&watcher->clocks, call, on_quiet, on_overdue);
   return watcher;
 }
 
@@ -139,8 +121,7 @@ static void watch(watcher_t *watcher, e2b__host_process_t *process) {
   e2b__process_event_t event = {.start = &start};
   e2b__host_call_open(watcher->call, on_drained);
   send_event(watcher, &event);
-  e2b__host_alarm_set(&host_of(watcher)->alarms, &watcher->keepalive,
-                      (uint64_t)watcher->call->keepalive_ms, on_keepalive);
+  e2b__host_clocks_keep_alive(&watcher->clocks);
   e2b__host_process_subscribe(process, &watcher->subscriber);
 }
 
@@ -175,7 +156,7 @@ static void on_started(e2b__host_process_t *process, const e2b__host_started_t *
   watcher->starting = NULL;
   if (started == NULL) return;
   if (started->error != 0) {
-    e2b__host_alarm_cancel(&host_of(watcher)->alarms, &watcher->deadline);
+    e2b__host_clocks_stop(&watcher->clocks);
     e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, NOT_STARTED "%s",
                         command_line(&call->request->arena, &process->config),
                         e2b__host_error_text(started->error));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
+#include "host/clocks.h"
 #include "host/paths.h"
 #include "host/watcher.h"
 
@@ -125,24 +126,17 @@ typedef struct stream_watch {
   e2b__host_call_t *call;
   const char *path;
   e2b__host_watcher_t *watcher; /* NULL once it has ended */
-  uint64_t last_event;
-  e2b__host_alarm_t keepalive;
-  e2b__host_alarm_t deadline;
+  e2b__host_clocks_t clocks;
 } stream_watch_t;
 
-static e2b__host_alarms_t *alarms_of(const stream_watch_t *watch) {
-  return &watch->call->request->host->alarms;
-}
-
 static void stop(stream_watch_t *watch) {
-  e2b__host_alarm_cancel(alarms_of(watch), &watch->keepalive);
-  e2b__host_alarm_cancel(alarms_of(watch), &watch->deadline);
+  e2b__host_clocks_stop(&watch->clocks);
   if (watch->watcher != NULL) e2b__host_watcher_close(watch->watcher);
   watch->watcher = NULL;
 }
 
 static int send_response(stream_watch_t *watch, const e2b__watch_response_t *response) {
-  watch->last_event = e2b__host_now();
+  e2b__host_clocks_sent(&watch->clocks);
   return e2b__host_call_send(watch->call, &e2b__watch_response, response);
 }
 
@@ -183,24 +177,15 @@ static void on_stream_over(e2b__host_watcher_t *watcher, const char *error) {
                         watch->path, error);
 }
 
-static void on_keepalive(e2b__host_alarm_t *alarm) {
-  stream_watch_t *watch = E2B__CONTAINER(alarm, stream_watch_t, keepalive);
+/* Not sending one does no harm that the next event would not do. */
+static void on_quiet(e2b__host_clocks_t *clocks) {
   static e2b__empty_t empty;
   e2b__watch_response_t response = {.keepalive = &empty};
-  uint64_t interval = (uint64_t)watch->call->keepalive_ms;
-  uint64_t quiet = e2b__host_now() - watch->last_event;
-  if (quiet >= interval) {
-    /* Not sending one does no harm that the next event would not do. */
-    send_response(watch, &response);
-    quiet = 0;
-  }
-  e2b__host_alarm_set(alarms_of(watch), alarm, interval - quiet, on_keepalive);
+  send_response(E2B__CONTAINER(clocks, stream_watch_t, clocks), &response);
 }
 
-static void on_deadline(e2b__host_alarm_t *alarm) {
-  stream_watch_t *watch = E2B__CONTAINER(alarm, stream_watch_t, deadline);
-  stop(watch);
-  e2b__host_call_fail(watch->call, E2B__CODE_DEADLINE_EXCEEDED, "context deadline exceeded");
+static void on_overdue(e2b__host_clocks_t *clocks) {
+  stop(E2B__CONTAINER(clocks, stream_watch_t, clocks));
 }
 
 static void on_stream_ready(e2b__host_watcher_t *watcher) {
@@ -209,8 +194,7 @@ static void on_stream_ready(e2b__host_watcher_t *watcher) {
   e2b__watch_response_t response = {.start = &empty};
   e2b__host_call_open(watch->call, on_stream_drained);
   send_response(watch, &response);
-  e2b__host_alarm_set(alarms_of(watch), &watch->keepalive, (uint64_t)watch->call->keepalive_ms,
-                      on_keepalive);
+  e2b__host_clocks_keep_alive(&watch->clocks);
 }
 
 static void on_stream_gone(e2b__host_call_t *call) {
@@ -231,9 +215,7 @@ void e2b__host_watch_dir_call(e2b__host_call_t *call, const void *message) {
   watch->path = path;
   call->state = watch;
   call->gone = on_stream_gone;
-  if (call->timeout_ms > 0)
-    e2b__host_alarm_set(alarms_of(watch), &watch->deadline, (uint64_t)call->timeout_ms,
-                        on_deadline);
+  e2b__host_clocks_init(&watch->clocks, call, on_quiet, on_overdue);
   if (!open_watcher(call, input, path, &ops, watch, &watch->watcher)) stop(watch);
 }
 
