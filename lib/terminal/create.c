@@ -7,8 +7,8 @@ static const e2b__transport_ops_t *ops_of(e2b_transport_t kind) {
   switch (kind) {
   case E2B_TRANSPORT_AUTO:
   case E2B_TRANSPORT_AGENT: return &e2b__transport_agent;
-  case E2B_TRANSPORT_JUPYTER:
-  case E2B_TRANSPORT_TTYD: return NULL;
+  case E2B_TRANSPORT_JUPYTER: return &e2b__transport_jupyter;
+  case E2B_TRANSPORT_TTYD: return &e2b__transport_ttyd;
   case E2B_TRANSPORT_ENVD: return &e2b__transport_envd;
   }
   return NULL;
@@ -30,7 +30,6 @@ static e2b_transport_t choose(const e2b__terminal_spec_t *spec) {
 
 static int use(e2b_terminal_t *terminal, e2b_transport_t kind) {
   const e2b__transport_ops_t *ops = ops_of(kind);
-  if (ops == NULL) return E2B_EUNIMPLEMENTED;
   int rc = ops->make(terminal, terminal->spec, &terminal->transport);
   if (rc != 0) return rc;
   terminal->kind = (uint8_t)ops->kind;

@@ -6,6 +6,7 @@
 #include "sandbox/command.h"
 #include "terminal/agent.h"
 #include "terminal/envd.h"
+#include "terminal/jupyter.h"
 
 /* Which terminals there are. */
 
@@ -177,6 +178,12 @@ static e2b_future_t *refuse(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char
   return future;
 }
 
+static e2b__jupyter_server_t jupyter_server(const e2b_terminal_list_options *options) {
+  const e2b__jupyter_server_t server = {options->port != 0 ? options->port : E2B__JUPYTER_PORT,
+                                        options->base_url, options->credential};
+  return server;
+}
+
 e2b_future_t *e2b_terminal_list(e2b_sandbox_t *sandbox, const e2b_terminal_list_options *given) {
   if (sandbox == NULL) return NULL;
   e2b_terminal_list_options options;
@@ -185,7 +192,10 @@ e2b_future_t *e2b_terminal_list(e2b_sandbox_t *sandbox, const e2b_terminal_list_
   case E2B_TRANSPORT_AUTO: return list_processes(sandbox, true, options.user);
   case E2B_TRANSPORT_AGENT: return e2b__agent_list(sandbox, options.user);
   case E2B_TRANSPORT_ENVD: return list_processes(sandbox, false, NULL);
-  case E2B_TRANSPORT_JUPYTER:
+  case E2B_TRANSPORT_JUPYTER: {
+    const e2b__jupyter_server_t server = jupyter_server(&options);
+    return e2b__jupyter_list(sandbox, &server);
+  }
   case E2B_TRANSPORT_TTYD: break;
   }
   return refuse(sandbox, E2B__KIND_TERMINAL_LIST, "e2b_terminal_list", E2B_EUNIMPLEMENTED);
@@ -214,8 +224,11 @@ e2b_future_t *e2b_terminal_kill_by_id(e2b_sandbox_t *sandbox, const char *id,
     }
     return e2b__process_kill(sandbox, (uint32_t)pid, name);
   }
+  case E2B_TRANSPORT_JUPYTER: {
+    const e2b__jupyter_server_t server = jupyter_server(&options);
+    return e2b__jupyter_delete(sandbox, &server, id, name);
+  }
   case E2B_TRANSPORT_AUTO:
-  case E2B_TRANSPORT_JUPYTER:
   case E2B_TRANSPORT_TTYD: break;
   }
   return refuse(sandbox, E2B__KIND_BOOL, name, E2B_EUNIMPLEMENTED);

@@ -268,6 +268,24 @@ int e2b_terminal_resize(e2b_terminal_t *terminal, uint16_t cols, uint16_t rows) 
   return terminal->transport->ops->resize(terminal->transport);
 }
 
+e2b_future_t *e2b__terminal_type_signal(e2b__transport_t *transport, int signal_number,
+                                        const char *name) {
+  e2b_future_t *future =
+      e2b__future_new(&e2b__terminal_client(transport->terminal)->queue, E2B__KIND_BOOL, name);
+  if (future == NULL || e2b_future_is_done(future)) return future;
+  const char *key = signal_number == SIGINT    ? "\x03"
+                    : signal_number == SIGQUIT ? "\x1c"
+                    : signal_number == SIGTSTP ? "\x1a"
+                                               : NULL;
+  const int rc = key != NULL ? transport->ops->write(transport, key, 1) : E2B_EUNIMPLEMENTED;
+  if (rc == 0) {
+    e2b__future_succeed_number(future, 1);
+  } else {
+    e2b__future_fail_text(future, rc, "%s", e2b_code_text(rc));
+  }
+  return future;
+}
+
 static e2b_future_t *send_signal(e2b_terminal_t *terminal, int signal_number, const char *name) {
   if (terminal == NULL) return NULL;
   if (terminal->transport != NULL && !terminal->exited && signal_number > 0 &&

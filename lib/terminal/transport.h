@@ -55,7 +55,13 @@ struct e2b__transport {
 };
 
 extern const e2b__transport_ops_t e2b__transport_agent;
+extern const e2b__transport_ops_t e2b__transport_jupyter;
+extern const e2b__transport_ops_t e2b__transport_ttyd;
 extern const e2b__transport_ops_t e2b__transport_envd;
+
+/* For those that have no signals: types the key that the terminal makes the signal of. */
+e2b_future_t *e2b__terminal_type_signal(e2b__transport_t *transport, int signal_number,
+                                        const char *name);
 
 /* --- events. Each may end in e2b_terminal_close() or the like by the user: false then, and the
  * transport is gone. ----------------------------------------------------------------------------

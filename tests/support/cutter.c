@@ -42,6 +42,7 @@ struct cutter {
   uv_tcp_t listener;
   struct sockaddr_in target;
   char url[64];
+  const char *path; /* what a terminal's connection begins with */
   e2b__list_t lines;
   unsigned lines_open;
   bool refuse;
@@ -140,7 +141,8 @@ static void forward(end *from, const char *data, size_t len) {
 static void look(line *it, const char *data, size_t len) {
   cutter_t *cutter = it->cutter;
   it->known = true;
-  it->terminal = len >= 7 && memcmp(data, "GET /v1", 7) == 0;
+  const size_t path_len = strlen(cutter->path);
+  it->terminal = len >= path_len && memcmp(data, cutter->path, path_len) == 0;
   it->left_down = it->left_up = UINT64_MAX;
   if (!it->terminal) return;
   if (cutter->refuse) {
@@ -236,6 +238,7 @@ cutter_t *cutter_start(uv_loop_t *loop, const char *url) {
   const char *colon = strrchr(url, ':');
   assert_non_null(colon);
   cutter->loop = loop;
+  cutter->path = "GET /v1";
   cutter->seed = 20261123;
   e2b__list_init(&cutter->lines);
   assert_int_equal(uv_ip4_addr("127.0.0.1", atoi(colon + 1), &cutter->target), 0);
@@ -305,6 +308,10 @@ void cutter_cut_now(cutter_t *cutter, cut_kind kind) {
 
 void cutter_refuse(cutter_t *cutter, bool refuse) {
   cutter->refuse = refuse;
+}
+
+void cutter_path(cutter_t *cutter, const char *path) {
+  cutter->path = path;
 }
 
 unsigned cutter_cuts(const cutter_t *cutter) {

@@ -21,6 +21,8 @@ typedef enum cut_kind {
 /* Forwards to a server at "http://127.0.0.1:PORT". */
 cutter_t *cutter_start(uv_loop_t *loop, const char *url);
 void cutter_stop(cutter_t *cutter);
+/* What a terminal's connection begins with; static. The agent's at first. */
+void cutter_path(cutter_t *cutter, const char *path);
 const char *cutter_url(const cutter_t *cutter);
 
 /* The next `times` terminals' connections break after a random number of bytes to the client,
