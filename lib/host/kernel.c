@@ -30,6 +30,8 @@ struct e2b__host_kernel {
   void *owner;
   e2b__host_alarm_t alarm; /* the end of starting; the next interrupt */
   bool interrupt;          /* wanted */
+  bool leaving;            /* exits after this cell */
+  e2b__host_start_t fence; /* in a list as long as a SIGINT is on its way */
   bool long_line;          /* the rest of one is on its way */
   e2b__buffer_t line;
   e2b__buffer_t raw;   /* from standard error, not given on yet */
@@ -48,6 +50,7 @@ static e2b_host_t *host_of(const e2b__host_kernel_t *kernel) {
 
 static void kernel_free(e2b__host_kernel_t *kernel) {
   e2b__host_alarm_cancel(&host_of(kernel)->alarms, &kernel->alarm);
+  e2b__list_remove(&kernel->fence.node);
   e2b__buffer_free(&kernel->line);
   e2b__buffer_free(&kernel->raw);
   e2b__free(kernel);
@@ -82,11 +85,66 @@ static void tell_unavailable(e2b__host_kernel_t *kernel, const char *why) {
   events->ready(owner, why);
 }
 
+/* ---- what it reads ---- */
+
+static void on_written(e2b__host_write_t *write, int status) {
+  piece_t *piece = E2B__CONTAINER(write, piece_t, write);
+  (void)status; /* a kernel that takes no input is at its end, which is seen elsewhere */
+  e2b__buffer_free(&piece->data);
+  e2b__free(piece);
+}
+
+/* Takes `data`. */
+static int send_input(e2b__host_kernel_t *kernel, e2b__buffer_t *data) {
+  piece_t *piece = e2b__calloc(1, sizeof *piece);
+  int rc = piece == NULL ? E2B_ENOMEM : 0;
+  if (rc == 0) {
+    piece->data = *data;
+    e2b__buffer_init(data, 0);
+    if (kernel->process == NULL || kernel->process->input == NULL ||
+        e2b__host_channel_write(kernel->process->input, &piece->write, piece->data.data,
+                                piece->data.len, on_written) != 0)
+      rc = E2B_ESYSTEM;
+  }
+  if (rc != 0 && piece != NULL) {
+    e2b__buffer_free(&piece->data);
+    e2b__free(piece);
+  }
+  e2b__buffer_free(data);
+  return rc;
+}
+
+static void send_text(e2b__host_kernel_t *kernel, const char *text) {
+  e2b__buffer_t data = E2B__BUFFER_INIT(CELL_CEILING);
+  if (e2b__buffer_append_str(&data, text) == 0) send_input(kernel, &data);
+  e2b__buffer_free(&data);
+}
+
 /* ---- interrupting ---- */
+
+static void tell_ended(e2b__host_kernel_t *kernel) {
+  kernel->state = kernel->leaving ? E2B__KERNEL_LEAVING : E2B__KERNEL_IDLE;
+  if (kernel->events != NULL) kernel->events->ended(kernel->owner);
+}
+
+static void on_fence(e2b__host_start_t *start, const e2b__host_started_t *started) {
+  e2b__host_kernel_t *kernel = E2B__CONTAINER(start, e2b__host_kernel_t, fence);
+  if (started != NULL && kernel->state == E2B__KERNEL_ENDING) tell_ended(kernel);
+}
+
+static void send_sigint(e2b__host_kernel_t *kernel) {
+  e2b__host_process_t *process = kernel->process;
+  if (process == NULL || process->state != E2B__PROCESS_RUNNING) return;
+  if (e2b__list_empty(&kernel->fence.node))
+    e2b__host_link_signal_then(kernel->sandbox->link, -process->pid, SIGINT, &kernel->fence);
+}
 
 static void on_interrupt(e2b__host_alarm_t *alarm) {
   e2b__host_kernel_t *kernel = E2B__CONTAINER(alarm, e2b__host_kernel_t, alarm);
-  signal_group(kernel, SIGINT);
+  if (kernel->language == E2B__KERNEL_JAVASCRIPT || kernel->language == E2B__KERNEL_TYPESCRIPT)
+    send_text(kernel, "{\"interrupt\": true}\n");
+  else
+    send_sigint(kernel);
   /* Code may catch the interrupt and go on. */
   e2b__host_alarm_set(&host_of(kernel)->alarms, alarm, INTERRUPT_AGAIN_MS, on_interrupt);
 }
@@ -136,7 +194,8 @@ static void flush_raw(e2b__host_kernel_t *kernel, bool all) {
 }
 
 static void take_raw(e2b__host_kernel_t *kernel, const char *data, size_t len) {
-  if (kernel->state == E2B__KERNEL_IDLE) return; /* it is no cell's */
+  if (kernel->state == E2B__KERNEL_IDLE || kernel->state == E2B__KERNEL_ENDING)
+    return; /* it is no cell's */
   if (e2b__buffer_append(&kernel->raw, data, len) != 0)
     E2B__HOST_LOG(host_of(kernel), WARN, "sandbox %s: output of a cell's programs is lost",
                   kernel->sandbox->id);
@@ -183,8 +242,12 @@ static void take_end(e2b__host_kernel_t *kernel, const char *line, size_t len) {
   give(kernel, line, len, true);
   kernel->interrupt = false;
   e2b__host_alarm_cancel(&host_of(kernel)->alarms, &kernel->alarm);
-  if (kernel->state != E2B__KERNEL_LEAVING) kernel->state = E2B__KERNEL_IDLE;
-  if (kernel->events != NULL) kernel->events->ended(kernel->owner);
+  kernel->leaving = kernel->state == E2B__KERNEL_LEAVING;
+  /* An interrupt that comes late must not meet the next cell. */
+  if (e2b__list_empty(&kernel->fence.node))
+    tell_ended(kernel);
+  else
+    kernel->state = E2B__KERNEL_ENDING;
 }
 
 /* One line, its end included. */
@@ -201,7 +264,8 @@ static void take_line(e2b__host_kernel_t *kernel, const char *line, size_t len) 
       kernel->events->ready(kernel->owner, NULL);
     }
     return;
-  case E2B__KERNEL_IDLE: return;
+  case E2B__KERNEL_IDLE:
+  case E2B__KERNEL_ENDING: return;
   case E2B__KERNEL_SENT:
     if (starts(line, len, "number_of_executions")) take_begin(kernel, line, len);
     return;
@@ -291,33 +355,6 @@ static void on_over(e2b__host_subscriber_t *subscriber, bool ended) {
 static void on_start_overdue(e2b__host_alarm_t *alarm) {
   e2b__host_kernel_t *kernel = E2B__CONTAINER(alarm, e2b__host_kernel_t, alarm);
   tell_unavailable(kernel, "it was not ready in a minute");
-}
-
-static void on_written(e2b__host_write_t *write, int status) {
-  piece_t *piece = E2B__CONTAINER(write, piece_t, write);
-  (void)status; /* a kernel that takes no input is at its end, which is seen elsewhere */
-  e2b__buffer_free(&piece->data);
-  e2b__free(piece);
-}
-
-/* Takes `data`. */
-static int send_input(e2b__host_kernel_t *kernel, e2b__buffer_t *data) {
-  piece_t *piece = e2b__calloc(1, sizeof *piece);
-  int rc = piece == NULL ? E2B_ENOMEM : 0;
-  if (rc == 0) {
-    piece->data = *data;
-    e2b__buffer_init(data, 0);
-    if (kernel->process == NULL || kernel->process->input == NULL ||
-        e2b__host_channel_write(kernel->process->input, &piece->write, piece->data.data,
-                                piece->data.len, on_written) != 0)
-      rc = E2B_ESYSTEM;
-  }
-  if (rc != 0 && piece != NULL) {
-    e2b__buffer_free(&piece->data);
-    e2b__free(piece);
-  }
-  e2b__buffer_free(data);
-  return rc;
 }
 
 static void on_started(e2b__host_process_t *process, const e2b__host_started_t *started,
@@ -417,6 +454,8 @@ e2b__host_kernel_t *e2b__host_kernel_start(e2b__host_sandbox_t *sandbox,
   kernel->owner = owner;
   kernel->subscriber.event = on_event;
   kernel->subscriber.over = on_over;
+  kernel->fence.done = on_fence;
+  e2b__list_init(&kernel->fence.node);
   e2b__list_init(&kernel->subscriber.node);
   e2b__buffer_init(&kernel->line, LINE_WHOLE + (64 << 10));
   e2b__buffer_init(&kernel->raw, RAW_CEILING);

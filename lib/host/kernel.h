@@ -7,8 +7,10 @@
 /* A kernel: a program of ours in the sandbox that runs the cells of one context (kernels/). Its
  * text comes to it on standard input, ahead of the cells; what it needs is its interpreter.
  *
- * Host to kernel, on standard input: one cell a line, in the form that the kernel's language asks
- * for (kernel_input.c). One at a time.
+ * Host to kernel, on standard input: one cell at a time, in the form that the kernel's language
+ * asks for (kernel_input.c). SIGINT to its process group interrupts a cell, or, for JavaScript, a
+ * line
+ * {"interrupt": true}.
  *
  * Kernel to host, on standard output: lines of JSON. Those of a cell go to its client as they are,
  * so they have the very form that clients know: number_of_executions first, which says that the
@@ -33,7 +35,8 @@ typedef enum e2b__host_kernel_state {
   E2B__KERNEL_IDLE,
   E2B__KERNEL_SENT,    /* has a cell that it did not begin */
   E2B__KERNEL_RUNNING, /* can be interrupted */
-  E2B__KERNEL_LEAVING  /* the same, and exits afterwards */
+  E2B__KERNEL_LEAVING, /* the same, and exits afterwards */
+  E2B__KERNEL_ENDING   /* the cell has ended, an interrupt of it is still on its way */
 } e2b__host_kernel_state_t;
 
 struct e2b__host_kernel;

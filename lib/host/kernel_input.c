@@ -32,10 +32,11 @@ static int put_quoted(e2b__buffer_t *out, const char *text) {
   return rc != 0 ? rc : e2b__buffer_append_str(out, "'");
 }
 
-/* Two commands on lines of their own (see kernels/bash.sh): an interrupt ends the first, and the
- * second tells its status whatever came of it. */
+/* See kernels/bash.sh. */
 static int bash_cell(const char *code, const cJSON *env, e2b__buffer_t *out) {
-  int rc = e2b__buffer_append_str(out, "__e2b_begin");
+  int rc = e2b__buffer_append_str(out, "__e2b_code=");
+  if (rc == 0) rc = put_quoted(out, code);
+  if (rc == 0) rc = e2b__buffer_append_str(out, "\n__e2b_variables");
   for (const cJSON *item = env != NULL ? env->child : NULL; rc == 0 && item != NULL;
        item = item->next) {
     rc = e2b__buffer_append_str(out, " ");
@@ -43,9 +44,10 @@ static int bash_cell(const char *code, const cJSON *env, e2b__buffer_t *out) {
     if (rc == 0) rc = e2b__buffer_append_str(out, " ");
     if (rc == 0) rc = put_quoted(out, item->valuestring);
   }
-  if (rc == 0) rc = e2b__buffer_append_str(out, "\neval ");
-  if (rc == 0) rc = put_quoted(out, code);
-  return rc != 0 ? rc : e2b__buffer_append_str(out, " </dev/null\n__e2b_end $?\n");
+  if (rc != 0) return rc;
+  return e2b__buffer_append_str(
+      out, "\ntrap - INT; __e2b_begin; eval \"$__e2b_code\" </dev/null; __e2b_end $?\n"
+           "__e2b_end $?\n");
 }
 
 int e2b__host_kernel_cell(e2b__host_kernel_language_t language, const char *code, const cJSON *env,

@@ -235,8 +235,17 @@ int e2b__host_link_pid(const e2b__host_link_t *link) {
 }
 
 void e2b__host_link_signal(e2b__host_link_t *link, int pid, int signal_number) {
-  e2b__spawner_signal_t packet = {E2B__SPAWNER_SIGNAL, pid, signal_number};
+  e2b__spawner_signal_t packet = {E2B__SPAWNER_SIGNAL, 0, pid, signal_number};
   send_packet(link, &packet, sizeof packet, -1);
+}
+
+int e2b__host_link_signal_then(e2b__host_link_t *link, int pid, int signal_number,
+                               e2b__host_start_t *start) {
+  e2b__spawner_signal_t packet = {E2B__SPAWNER_SIGNAL, ++link->last_id, pid, signal_number};
+  start->id = packet.id;
+  int rc = send_packet(link, &packet, sizeof packet, -1);
+  if (rc == 0) e2b__list_append(&link->starts, &start->node);
+  return rc;
 }
 
 /* ---- packets in ---- */

@@ -87,6 +87,7 @@ enum { E2B__SPAWNER_EVERYBODY = -1 };
 
 typedef struct e2b__spawner_signal {
   uint32_t type;
+  uint32_t id; /* 0: no answer; else STARTED says that the signal was sent */
   int32_t pid;
   int32_t signal;
 } e2b__spawner_signal_t;

@@ -109,6 +109,8 @@ static void bash_keeps_its_state(void **state) {
   static const char env[] = BASH ",\"env_vars\":{\"FOO\":\"it's \\\"$x\\\"\\n;\",\"X\":\"6\"}";
   cells_prints("printf %s \"$FOO\"; f; sh -c 'echo $X'", env, "it's \"$x\"\n;f 6\n6\n");
   cells_prints("echo [$FOO] $X", BASH, "[] 5\n");
+  cells_fails("(exit 3)", BASH, "", "3");
+  cells_prints("echo $?", BASH, "3\n");
   cells_prints("seq 100000 | tail -n 1; ( sleep 60 >/dev/null & )", BASH, "100000\n");
 }
 

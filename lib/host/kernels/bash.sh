@@ -8,13 +8,17 @@ set +o history +m
 unset PS1 PS2 MAILCHECK PROMPT_COMMAND
 PS1='' PS2='' PS4='+ '
 shopt -u checkwinsize
-declare -i __e2b_count=0
+declare -i __e2b_count=0 __e2b_status=0
+__e2b_running=
 declare -A __e2b_before=()
 
-# __e2b_begin [NAME VALUE]...: a cell begins, with these variables.
-__e2b_begin() {
-  __e2b_count+=1
-  printf '{"type": "number_of_executions", "execution_count": %d}\n' "$__e2b_count" >&240
+# A cell comes as four lines: its code, its variables, the line that runs it, and one that ends it
+# once more, for when an interrupt took the line before. SIGINT is heeded by that line alone: one that
+# came while a line is read would leave the rest of it to be taken for commands.
+trap '' INT
+
+# __e2b_variables [NAME VALUE]...: for the next cell alone.
+__e2b_variables() {
   __e2b_before=()
   while [ $# -gt 1 ]; do
     case $1 in
@@ -28,9 +32,21 @@ __e2b_begin() {
   done
 }
 
+# A cell begins; $? is what the one before has left.
+__e2b_begin() {
+  __e2b_running=yes
+  __e2b_count+=1
+  printf '{"type": "number_of_executions", "execution_count": %d}\n' "$__e2b_count" >&240
+  return "$__e2b_status"
+}
+
 # __e2b_end STATUS: it has ended; its variables are as they were.
 __e2b_end() {
+  trap '' INT
+  [ "$__e2b_running" ] || return 0
   local name
+  __e2b_running=
+  __e2b_status=$1
   for name in "${!__e2b_before[@]}"; do
     case ${__e2b_before[$name]} in
       was:*) export "$name=${__e2b_before[$name]#was:}" ;;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The kernel of JavaScript and TypeScript (see lib/host/kernel.h): cells run one after the other in
 // the global scope of this process, with `await` and `import` at their top level. Requests come on
-// descriptor 3, lines of the answer go out on 4; 1 and 2 are for programs that cells start.
+// descriptor 3, lines of the answer go out on 4; 1 and 2 are for programs that cells start. A line
+// {"interrupt": true} ends the cell that runs.
 'use strict'
 const fs = require('fs')
-const net = require('net')
 const path = require('path')
 const util = require('util')
 const vm = require('vm')
 const { createRequire } = require('module')
+const { Worker } = require('worker_threads')
 
 const FLUSH_MS = 200
 const FLUSH_CHARACTERS = 65536
@@ -296,10 +297,74 @@ function compile(cell, isTypeScript) {
   }
 }
 
-// ---- running ----
+// ---- interrupting ----
+
+// Only SIGINT ends code that does not return, and only while Node.js looks out for it; at any other
+// time, also while it begins or ceases to, the signal ends the process. So a thread of its own reads
+// the requests, and sends the signal when this state allows it.
+const IDLE = 0
+const RUNNING = 1 // on the stack: SIGINT ends it
+const SIGNALLED = 2 // it will
+const BETWEEN = 3
+const AWAITING = 4
+const shared = new Int32Array(new SharedArrayBuffer(8)) // state; whether an interrupt was asked for
+process.on('SIGINT', () => {})
+
+function relay() {
+  const { parentPort, workerData } = require('worker_threads')
+  const { shared, RUNNING, SIGNALLED, AWAITING } = workerData
+  function interrupt() {
+    Atomics.store(shared, 1, 1)
+    const state = Atomics.compareExchange(shared, 0, RUNNING, SIGNALLED)
+    parentPort.postMessage({ interrupt: true })
+    // To the group: programs that the cell started are in it.
+    if (state === RUNNING || state === AWAITING) process.kill(-process.pid, 'SIGINT')
+  }
+  let waiting = []
+  const input = new (require('net').Socket)({ fd: 3, readable: true, writable: false })
+  input.on('data', (data) => {
+    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10)) {
+      const request = JSON.parse(Buffer.concat([...waiting, data.subarray(0, end)]).toString())
+      waiting = []
+      data = data.subarray(end + 1)
+      if (request.interrupt) interrupt()
+      else parentPort.postMessage(request)
+    }
+    if (data.length > 0) waiting.push(data)
+  })
+}
 
 let interruptAwait = null
-process.on('SIGINT', () => interruptAwait?.(new Error('interrupted')))
+
+const gate = new vm.Script('globalThis.__e2b_entry()')
+function interruptible(entry) {
+  const value = () => {
+    Atomics.store(shared, 0, RUNNING)
+    try {
+      return entry()
+    } finally {
+      // The signal is on its way.
+      if (Atomics.compareExchange(shared, 0, RUNNING, BETWEEN) !== RUNNING) for (;;);
+    }
+  }
+  Object.defineProperty(globalThis, '__e2b_entry', { value, configurable: true })
+  return gate.runInThisContext({ breakOnSigint: true })
+}
+
+async function awaited(value) {
+  const interrupted = new Promise((_, reject) => (interruptAwait = reject))
+  Atomics.store(shared, 0, AWAITING)
+  if (Atomics.load(shared, 1) !== 0) interruptAwait(new Error('interrupted'))
+  return Promise.race([value, interrupted])
+}
+
+function calm() {
+  interruptAwait = null
+  Atomics.store(shared, 0, IDLE)
+  Atomics.store(shared, 1, 0)
+}
+
+// ---- running ----
 
 // A specifier like ./module.mjs is meant from the working directory.
 function importFrom(specifier, options) {
@@ -310,18 +375,16 @@ function importFrom(specifier, options) {
 
 function runScript(script, filename) {
   const importModuleDynamically = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER
-  return new vm.Script(script, { filename, importModuleDynamically }).runInThisContext({
-    breakOnSigint: true,
-  })
+  return new vm.Script(script, { filename, importModuleDynamically }).runInThisContext()
 }
 
-async function runCell({ code, typescript: isTypeScript }, count) {
-  const filename = path.join(process.cwd(), `[cell ${count}]`)
-  const { before, script } = compile(code, isTypeScript === true)
-  if (before) runScript(before, filename)
-  const value = runScript(script, filename)
-  const interrupted = new Promise((_, reject) => (interruptAwait = reject))
-  const result = await Promise.race([value, interrupted])
+async function runCell({ before, script }, begin, filename) {
+  const value = interruptible(() => {
+    begin()
+    if (before) runScript(before, filename)
+    return runScript(script, filename)
+  })
+  const result = await awaited(value)
   flush()
   const text = util.inspect(result)
   const quoted = /^(['"])[^]*\1$/.test(text) && text.length > 1
@@ -335,7 +398,9 @@ async function runCell({ code, typescript: isTypeScript }, count) {
 
 function stackOf(error) {
   const lines = String(error.stack ?? error).split('\n')
-  const ours = lines.findIndex((line) => line.includes('node:vm') || line.includes('[eval]'))
+  const ours = lines.findIndex(
+    (line) => line.includes('node:vm') || line.includes('[eval]')
+  )
   return (ours > 0 ? lines.slice(0, ours) : lines).join('\n')
 }
 
@@ -351,21 +416,32 @@ function sendError(error) {
 }
 
 let count = 0
-async function execute(request) {
+async function execute({ code, typescript: isTypeScript, env_vars: variables }) {
   const before = {}
-  if (request.code.trim() !== '') count++
-  output.open = true
-  send({ type: 'number_of_executions', execution_count: count })
-  for (const [name, value] of Object.entries(request.env_vars ?? {})) {
+  const blank = code.trim() === ''
+  if (!blank) count++
+  const begin = () => {
+    output.open = true
+    send({ type: 'number_of_executions', execution_count: count })
+  }
+  let program
+  try {
+    program = blank ? null : compile(code, isTypeScript === true)
+  } catch (error) {
+    begin()
+    sendError(error)
+  }
+  for (const [name, value] of Object.entries(variables ?? {})) {
     before[name] = process.env[name]
     process.env[name] = value
   }
   try {
-    if (request.code.trim() !== '') await runCell(request, count)
+    if (blank) begin()
+    else if (program) await runCell(program, begin, path.join(process.cwd(), `[cell ${count}]`))
   } catch (error) {
     sendError(error)
   }
-  interruptAwait = null
+  calm()
   for (const [name, value] of Object.entries(before)) {
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
@@ -391,18 +467,13 @@ function main() {
     if (warning.name !== 'ExperimentalWarning')
       print('stderr', `(node:${process.pid}) ${warning.name}: ${warning.message}\n`)
   })
-  let waiting = []
-  const input = new net.Socket({ fd: 3, readable: true, writable: false })
-  input.on('data', (data) => {
-    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10)) {
-      const line = Buffer.concat([...waiting, data.subarray(0, end)])
-      waiting = []
-      data = data.subarray(end + 1)
-      execute(JSON.parse(line.toString()))
-    }
-    if (data.length > 0) waiting.push(data)
+  const workerData = { shared, RUNNING, SIGNALLED, AWAITING }
+  const worker = new Worker(`(${relay})()`, { eval: true, workerData })
+  worker.on('message', (request) => {
+    if (request.interrupt) interruptAwait?.(new Error('interrupted'))
+    else execute(request)
   })
-  input.on('end', () => process.exit(0))
+  worker.on('exit', () => process.exit(0))
   send({ type: 'ready' })
 }
 

@@ -217,7 +217,11 @@ def main():
     wire.send({"type": "ready"})
     # Tasks that cells leave behind go on while the next cell is waited for.
     while line := loop.run_until_complete(loop.run_in_executor(None, requests.readline)):
-        run_cell(kernel, json.loads(line))
+        try:
+            run_cell(kernel, json.loads(line))
+        except KeyboardInterrupt:
+            # In the kernel's own last steps: the cell is over anyway.
+            interrupts.armed = output.open = False
         if state.exiting:
             wire.send({"type": "exiting"})
         wire.send({"type": "end_of_execution"})

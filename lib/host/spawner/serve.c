@@ -175,7 +175,9 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     if (request.pid > 1 || request.pid < E2B__SPAWNER_EVERYBODY) kill(request.pid, request.signal);
     if (request.pid == E2B__SPAWNER_EVERYBODY)
       e2b__spawner_signal_everybody(request.signal, identity);
-    return 0;
+    if (request.id == 0) return 0;
+    e2b__spawner_started_t answer = {E2B__SPAWNER_STARTED, request.id, 0, 0, 0};
+    return send_packet(&answer, sizeof answer, NULL, 0);
   }
   case E2B__SPAWNER_SOCKETS: {
     e2b__spawner_sockets_t request;
