@@ -198,7 +198,7 @@ static char *join(reader_t *r, e2b__json_token_t name, e2b__json_token_t value, 
   }
   char *text = copy_string(r, value, len + 1, why);
   if (text == NULL) return NULL;
-  memcpy(text, left, len);
+  memcpy(text, left, len + 1);
   text[len] = '=';
   return text;
 }

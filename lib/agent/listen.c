@@ -85,15 +85,15 @@ static int open_port(int family, unsigned port) {
 }
 
 static unsigned port_of(int fd) {
-  struct sockaddr_storage address;
+  union {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+  } address;
   socklen_t len = sizeof address;
-  in_port_t port;
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return 0;
-  if (address.ss_family == AF_INET6)
-    port = ((struct sockaddr_in6 *)&address)->sin6_port;
-  else
-    port = ((struct sockaddr_in *)&address)->sin_port;
-  return ntohs(port);
+  memset(&address, 0, sizeof address);
+  if (getsockname(fd, &address.any, &len) != 0) return 0;
+  return ntohs(address.any.sa_family == AF_INET6 ? address.six.sin6_port : address.four.sin_port);
 }
 
 int e2b__agent_listen(e2b__agent_t *agent) {

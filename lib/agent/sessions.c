@@ -14,7 +14,7 @@ static pid_t session_of(int proc, const char *pid) {
   char path[32], text[512];
   size_t len = strlen(pid);
   if (len + sizeof "/stat" > sizeof path) return -1;
-  memcpy(path, pid, len);
+  memcpy(path, pid, len + 1);
   memcpy(path + len, "/stat", sizeof "/stat");
   int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
