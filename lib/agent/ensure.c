@@ -149,7 +149,7 @@ static int start(const e2b__options_t *options, int dir, int lock) {
     /* The directory's lock is the parent's: the child opens it anew. */
     int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     close(dir);
-    return e2b__daemon(options, home_directory(), own, lock, ready[1]);
+    exit(e2b__daemon(options, home_directory(), own, lock, ready[1]));
   }
   close(ready[1]);
   size_t len = read_all(ready[0], words, sizeof words);
