@@ -380,6 +380,13 @@ static void close_half(recording *it) {
   assert_int_equal(shutdown(found, SHUT_WR), 0);
 }
 
+static void run_line(const char *line) {
+  e2b__buffer_t said = E2B__BUFFER_INIT(FILE_CEILING);
+  say(&said, line, strlen(line));
+  wire_shell(said.data);
+  e2b__buffer_free(&said);
+}
+
 static void take_step(const char *folder, const replay_step *step) {
   recording *it;
   switch (step->verb) {
@@ -398,7 +405,7 @@ static void take_step(const char *folder, const replay_step *step) {
     break;
   case REPLAY_HALF: close_half(opened(folder, step->what)); break;
   case REPLAY_UNTIL: await_events(opened(folder, step->what), step->flags); break;
-  case REPLAY_SHELL: wire_shell(step->what); break;
+  case REPLAY_SHELL: run_line(step->what); break;
   case REPLAY_DONE: break;
   }
 }

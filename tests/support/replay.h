@@ -19,7 +19,7 @@ typedef enum replay_verb {
   REPLAY_CUT,   /* hangs up and compares what has come */
   REPLAY_HALF,  /* closes the sending side of what was begun */
   REPLAY_UNTIL, /* awaits as many of its events as `flags` says, keepalives not counted */
-  REPLAY_SHELL  /* a shell line in the sandbox, as root */
+  REPLAY_SHELL  /* a shell line in the sandbox, as root; what was learned stands in it */
 } replay_verb;
 
 enum {

@@ -139,12 +139,17 @@ typedef struct side {
 
 static const char *const outputs[3] = {"stdout", "stderr", "pty"};
 
-static void add_kind(side *it, const char *kind) {
-  /* inotify makes one of two equal events that nobody read in between. */
-  if (strncmp(kind, "EVENT_TYPE_", 11) == 0 && strcmp(kind, it->last) == 0) return;
+/* Whether it counts. */
+static bool add_kind(side *it, const char *kind) {
+  /* inotify makes one of two equal events that nobody read in between; a slow machine makes more
+   * keepalives. */
+  if (strcmp(kind, it->last) == 0 &&
+      (strncmp(kind, "EVENT_TYPE_", 11) == 0 || strcmp(kind, "keepalive") == 0))
+    return false;
   snprintf(it->last, sizeof it->last, "%s", kind);
   if (it->len + strlen(kind) + 2 > sizeof it->kinds) fail_msg("too many events");
   it->len += (size_t)snprintf(it->kinds + it->len, sizeof it->kinds - it->len, "%s ", kind);
+  return true;
 }
 
 static void end_run(side *it) {
@@ -191,8 +196,10 @@ static void take_event(side *it, cJSON *tree, unsigned flags, bool idle) {
              cJSON_HasObjectItem(watched, "entry") ? "+entry" : "");
   else
     snprintf(kind, sizeof kind, "%s", event->child != NULL ? event->child->string : "{}");
-  add_kind(it, kind);
-  cJSON_AddItemToArray(it->events, tree);
+  if (add_kind(it, kind))
+    cJSON_AddItemToArray(it->events, tree);
+  else
+    cJSON_Delete(tree);
 }
 
 static void start_side(side *it) {
@@ -236,8 +243,7 @@ static void take_lines(side *it, const e2b__buffer_t *bytes, bool idle) {
       it->run[output] = outputs[output];
     } else if (!idle || strcmp(type, "keepalive") != 0) {
       end_run(it);
-      add_kind(it, type);
-      cJSON_AddItemToArray(it->events, cJSON_Duplicate(tree, 1));
+      if (add_kind(it, type)) cJSON_AddItemToArray(it->events, cJSON_Duplicate(tree, 1));
     }
     cJSON_Delete(tree);
   }
