@@ -21,6 +21,7 @@ static int on_receive(void *ctx, unsigned char *to, size_t size) {
   e2b__tls_t *tls = ctx;
   const ssize_t got = tls->io->receive(tls->io_ctx, to, size);
   if (got == 0) return MBEDTLS_ERR_SSL_WANT_READ;
+  tls->received |= got > 0;
   return got > 0 ? (int)got : 0;
 }
 
@@ -100,9 +101,14 @@ int e2b__tls_handshake(e2b__tls_t *tls) {
 
 ssize_t e2b__tls_read(e2b__tls_t *tls, void *to, size_t size) {
   while (!tls->over) {
+    tls->received = false;
     const int rc = mbedtls_ssl_read(&tls->ssl, to, size);
     if (rc > 0) return rc;
-    if (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE) return 0;
+    if (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE) {
+      /* It says so also after a message that was no data, with data right behind. */
+      if (tls->received) continue;
+      return 0;
+    }
 #if defined(MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
     if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
       e2b__tls_keep_session(tls, tls->host, tls->port);

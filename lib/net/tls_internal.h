@@ -45,7 +45,8 @@ struct e2b__tls {
   bool self_signed; /* the server's certificate */
   bool offered;     /* a session to resume */
   bool presented;   /* a certificate: it was not resumed */
-  bool over;    /* nothing more will be read */
+  bool received;    /* anything, by the call under way */
+  bool over;        /* nothing more will be read */
   int code;
   char *why;
 };

@@ -4,7 +4,7 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/ssl_cache.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 #include <netinet/in.h>
@@ -52,7 +52,7 @@ typedef struct peer_tls {
   mbedtls_x509_crt certificate;
   mbedtls_pk_context key;
   mbedtls_ssl_config config;
-  mbedtls_ssl_cache_context cache;
+  mbedtls_ssl_ticket_context tickets;
 } peer_tls_t;
 
 typedef struct peer_connection peer_connection_t;
@@ -341,7 +341,7 @@ static void peer_free(peer_t *peer) {
   free_connection(peer->none);
   if (peer->tls != NULL) {
     mbedtls_ssl_config_free(&peer->tls->config);
-    mbedtls_ssl_cache_free(&peer->tls->cache);
+    mbedtls_ssl_ticket_free(&peer->tls->tickets);
     mbedtls_pk_free(&peer->tls->key);
     mbedtls_x509_crt_free(&peer->tls->certificate);
     mbedtls_ctr_drbg_free(&peer->tls->random);
@@ -411,7 +411,7 @@ void peer_tls(peer_t *peer, const char *certificate, const char *key) {
   mbedtls_x509_crt_init(&tls->certificate);
   mbedtls_pk_init(&tls->key);
   mbedtls_ssl_config_init(&tls->config);
-  mbedtls_ssl_cache_init(&tls->cache);
+  mbedtls_ssl_ticket_init(&tls->tickets);
   assert_int_equal(
       mbedtls_ctr_drbg_seed(&tls->random, mbedtls_entropy_func, &tls->entropy, NULL, 0), 0);
   assert_int_equal(mbedtls_x509_crt_parse(&tls->certificate, (const unsigned char *)certificate,
@@ -430,8 +430,11 @@ void peer_tls(peer_t *peer, const char *certificate, const char *key) {
                                                MBEDTLS_SSL_PRESET_DEFAULT),
                    0);
   mbedtls_ssl_conf_rng(&tls->config, mbedtls_ctr_drbg_random, &tls->random);
-  mbedtls_ssl_conf_session_cache(&tls->config, &tls->cache, mbedtls_ssl_cache_get,
-                                 mbedtls_ssl_cache_set);
+  assert_int_equal(mbedtls_ssl_ticket_setup(&tls->tickets, mbedtls_ctr_drbg_random, &tls->random,
+                                            MBEDTLS_CIPHER_AES_256_GCM, 3600),
+                   0);
+  mbedtls_ssl_conf_session_tickets_cb(&tls->config, mbedtls_ssl_ticket_write,
+                                      mbedtls_ssl_ticket_parse, &tls->tickets);
   assert_int_equal(mbedtls_ssl_conf_own_cert(&tls->config, &tls->certificate, &tls->key), 0);
 }
 
