@@ -40,7 +40,7 @@ typedef struct e2b_host_options {
   /* Of each sandbox, with isolation: */
   size_t processes; /* threads count; starting one more fails; default 1024 */
   size_t memory_mb; /* past it the largest process is killed; default 4096 */
-  size_t disk_mb;   /* no file grows larger; default 10240 */
+  size_t disk_mb;   /* of all its files; past it none can be written to; default 10240 */
 } e2b_host_options;
 
 typedef void (*e2b_host_closed_cb)(void *user_data);

@@ -292,6 +292,16 @@ static void take_packet(e2b__host_link_t *link, const char *data, size_t len, in
                   link->sandbox->id, link->host->limits.memory_mb, (int)packet.pid);
     return;
   }
+  case E2B__SPAWNER_DISK: {
+    e2b__spawner_disk_t packet;
+    if (len != sizeof packet) return;
+    memcpy(&packet, data, sizeof packet);
+    link->sandbox->disk_full = packet.full != 0;
+    E2B__HOST_LOG(link->host, WARN, "sandbox %s: %s %zu MB of files%s", link->sandbox->id,
+                  packet.full ? "more than" : "again less than", link->host->limits.disk_mb,
+                  packet.killed ? ", and more: killed its processes" : "");
+    return;
+  }
   case E2B__SPAWNER_EXITED: {
     e2b__spawner_exited_t packet;
     if (len != sizeof packet) return;

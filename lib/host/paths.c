@@ -102,6 +102,7 @@ static void become_self(void) {
 
 int e2b__host_open(const e2b__host_sandbox_t *sandbox, const char *path, int flags, mode_t mode) {
   struct open_how how;
+  if (sandbox->disk_full && (flags & (O_WRONLY | O_RDWR | O_CREAT))) return -ENOSPC;
   if (sandbox->host->isolation == E2B__ISOLATION_NONE) {
     int fd = open(path, flags | O_CLOEXEC, mode);
     return fd >= 0 ? fd : -errno;

@@ -68,6 +68,7 @@ typedef struct e2b__host_sandbox {
   char *home;                   /* of `user`, as the sandbox sees it */
   int root_fd;                  /* its root directory, through its own mounts; -1 before hello */
   int net_fd;                   /* its network; likewise */
+  bool disk_full;               /* nothing may be written to its files */
   e2b__host_way_out_t way_out;
   uint32_t cable; /* the gateway's number for it */
   struct e2b__host_link *link;

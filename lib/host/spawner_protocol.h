@@ -23,6 +23,7 @@ typedef enum e2b__spawner_type {
   E2B__SPAWNER_SIGNAL = 5,   /* to the spawner: signal a process */
   E2B__SPAWNER_SOCKETS = 6,  /* to the spawner: make sockets in the sandbox's network */
   E2B__SPAWNER_LISTEN = 7,   /* to the spawner: make one that listens there */
+  E2B__SPAWNER_DISK = 99,    /* to the host: see below */
   E2B__SPAWNER_STARVED = 100 /* to the host: it was killed, there was too little memory */
 } e2b__spawner_type_t;
 
@@ -83,6 +84,13 @@ typedef struct e2b__spawner_listen {
 } e2b__spawner_listen_t;
 
 /* As a pid: all processes but the spawner. Lower ones are process groups, as for kill(). */
+/* Its files have grown past the limit, or are within it again. */
+typedef struct e2b__spawner_disk {
+  uint32_t type;
+  uint32_t full;
+  uint32_t killed; /* all processes were */
+} e2b__spawner_disk_t;
+
 enum { E2B__SPAWNER_EVERYBODY = -1 };
 
 typedef struct e2b__spawner_signal {

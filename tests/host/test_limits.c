@@ -76,12 +76,66 @@ static void memory(void **state) {
   assert_int_equal(run("user", "exec python3 -c 'x = bytearray(b\"x\") * (64 << 20)'"), 0);
 }
 
+/* Until there is room again: the sandbox looks from time to time. */
+static void wait_for_room(void) {
+  int code = -1;
+  for (int tries = 0; tries < 300 && code != 0; tries++)
+    code = run("user", "sleep 0.1; trap '' XFSZ; head -c 100000 /dev/zero > /tmp/fits");
+  assert_int_equal(code, 0);
+}
+
 static void files(void **state) {
   (void)state;
   assert_int_not_equal(run("user", "head -c 20000000 /dev/zero > /tmp/large"), 0);
-  assert_int_equal(run("user", "test $(stat -c %s /tmp/large) -le 8388608"), 0);
+  assert_int_equal(run("user", "test $(stat -c %s /tmp/large) -le 8388608 && rm /tmp/large"), 0);
   assert_int_not_equal(run("root", "ulimit -f unlimited && head -c 9000000 /dev/zero > /tmp/l"), 0);
-  assert_int_equal(run("user", "head -c 1000000 /dev/zero > /tmp/small"), 0);
+  assert_int_equal(run("root", "rm -f /tmp/l"), 0);
+  wait_for_room();
+}
+
+static int write_small(void) {
+  e2b_future_t *future = e2b_files_write(sandbox, "/home/user/small", "x", 1, NULL);
+  int rc = e2b_future_await(future, 60000);
+  e2b_future_release(future);
+  return rc;
+}
+
+/* Many files of which none is too large; the disk has room again when they are gone. */
+static void disk(void **state) {
+  (void)state;
+  assert_int_equal(write_small(), 0);
+  static const char fill[] = "mkdir -p /tmp/many; trap '' XFSZ\n"
+                             "for i in $(seq 3000); do\n"
+                             "  head -c 200000 /dev/zero > /tmp/many/$i || exit 7\n"
+                             "  sleep 0.05\n"
+                             "done 2>/dev/null";
+  assert_int_equal(run("user", fill), 7);
+  assert_int_not_equal(run("root", "trap '' XFSZ; head -c 200000 /dev/zero > /tmp/many/more"), 0);
+  assert_int_equal(run("user", "test $(du -sk /tmp/many | cut -f 1) -lt 40000"), 0);
+  assert_int_not_equal(write_small(), 0);
+  assert_int_equal(run("user", "rm -r /tmp/many"), 0);
+  wait_for_room();
+  assert_int_equal(write_small(), 0);
+}
+
+/* Whoever takes the limit back for himself is ended. */
+static void overdraft(void **state) {
+  (void)state;
+  assert_int_equal(run("root", "exec python3 - <<'E'\n"
+                               "import os, resource, signal, time\n"
+                               "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                               "hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]\n"
+                               "os.makedirs('/tmp/over', exist_ok=True)\n"
+                               "for i in range(2000):\n"
+                               "    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))\n"
+                               "    try: open('/tmp/over/%d' % i, 'wb').write(bytes(1 << 20))\n"
+                               "    except OSError: pass\n"
+                               "    time.sleep(0.02)\n"
+                               "E"),
+                   -1);
+  assert_int_equal(run("root", "test $(du -sm /tmp/over | cut -f 1) -lt 1000"), 0);
+  assert_int_equal(run("root", "rm -r /tmp/over"), 0);
+  wait_for_room();
 }
 
 static void told(void **state) {
@@ -178,8 +232,8 @@ static int close_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      LIMIT_TEST(processes), LIMIT_TEST(memory), LIMIT_TEST(files),
-      LIMIT_TEST(told),      LIMIT_TEST(python),
+      LIMIT_TEST(processes), LIMIT_TEST(memory), LIMIT_TEST(files),  LIMIT_TEST(disk),
+      LIMIT_TEST(overdraft), LIMIT_TEST(told),   LIMIT_TEST(python),
   };
   return cmocka_run_group_tests_name("limits", tests, open_all, close_all);
 }

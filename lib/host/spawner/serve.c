@@ -211,7 +211,7 @@ static int reap(void) {
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    if (e2b__sudo_reaped(pid, status)) continue;
+    if (e2b__sudo_reaped(pid, status) || e2b__disk_reaped(pid)) continue;
     e2b__spawner_exited_t report = {E2B__SPAWNER_EXITED, pid, status};
     if (send_packet(&report, sizeof report, NULL, 0) != 0) return -1;
   }
@@ -272,9 +272,28 @@ static int watch_memory(e2b__spawner_identity_t identity, const e2b__spawner_lim
   return wait;
 }
 
+/* The same for the memory and the disk, whichever comes first. */
+static int watch(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
+  int memory = watch_memory(identity, limits);
+  if (identity == E2B__IDENTITY_CALLER || limits->disk_mb == 0) return memory;
+  int disk = e2b__disk_wait(memory < 0);
+  return memory < 0 || (disk >= 0 && disk < memory) ? disk : memory;
+}
+
+static int hear_disk(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
+  e2b__disk_word_t word = e2b__disk_hear(limits->disk_mb);
+  e2b__spawner_disk_t report = {E2B__SPAWNER_DISK, word != E2B__DISK_FREE, 0};
+  if (word == E2B__DISK_SAME) return 0;
+  if (word == E2B__DISK_OVERDRAWN) {
+    e2b__spawner_signal_everybody(SIGKILL, identity);
+    report.killed = 1;
+  }
+  return send_packet(&report, sizeof report, NULL, 0);
+}
+
 int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limits_t *limits) {
   sigset_t mask;
-  struct pollfd fds[3 + E2B__SUDO_MAX];
+  struct pollfd fds[4 + E2B__SUDO_MAX];
   nfds_t count;
 
   close(E2B__SPAWNER_SELF_FD);
@@ -293,7 +312,7 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limi
   set_limits(identity, limits);
   fds[1].fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   fds[0].fd = E2B__SPAWNER_SOCKET_FD;
-  fds[0].events = fds[1].events = POLLIN;
+  fds[0].events = fds[1].events = fds[2].events = POLLIN;
   if (fds[1].fd < 0 || say_hello(identity) != 0) return 1;
   if (identity != E2B__IDENTITY_CALLER) e2b__sudo_listen();
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -301,8 +320,10 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limi
     dup2(null, i);
   for (;;) {
     struct signalfd_siginfo info;
-    count = e2b__sudo_poll(fds, 2);
-    if (poll(fds, count, watch_memory(identity, limits)) < 0) {
+    int wait = watch(identity, limits);
+    fds[2].fd = e2b__disk_fd();
+    count = e2b__sudo_poll(fds, 3);
+    if (poll(fds, count, wait) < 0) {
       if (errno == EINTR) continue;
       break;
     }
@@ -311,8 +332,9 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limi
         continue;
       if (reap() != 0) break;
     }
+    if (fds[2].revents != 0 && hear_disk(identity, limits) != 0) break;
     if (fds[0].revents != 0 && serve_packet(identity) != 0) break;
-    e2b__sudo_serve(fds, 2, count, identity);
+    e2b__sudo_serve(fds, 3, count, identity);
   }
   if (identity == E2B__IDENTITY_CALLER) kill_children();
   return 0;

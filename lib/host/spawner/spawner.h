@@ -37,6 +37,22 @@ int e2b__inner_make(e2b__spawner_identity_t identity, int *root);
 /* Kills the largest program when all together are past the limit; *killed is its pid, or 0. When to
  * look again: milliseconds, or -1 when nothing runs. */
 int e2b__memory_watch(unsigned long limit_mb, int *killed);
+typedef enum e2b__disk_word {
+  E2B__DISK_SAME,
+  E2B__DISK_FREE,
+  E2B__DISK_FULL,
+  E2B__DISK_OVERDRAWN /* limits did not help */
+} e2b__disk_word_t;
+
+/* Adding up the files of the sandbox, in a child. When to call again, as poll() wants it; `idle`:
+ * nothing runs. */
+int e2b__disk_wait(bool idle);
+/* Readable when the child has something to say; -1. */
+int e2b__disk_fd(void);
+/* Takes it. Processes may write when there is room, and not otherwise. */
+e2b__disk_word_t e2b__disk_hear(unsigned long limit_mb);
+/* True: the process was that child. */
+bool e2b__disk_reaped(pid_t pid);
 /* Moves the calling process there, if there are any; it is root there. */
 int e2b__inner_enter(void);
 
