@@ -50,8 +50,13 @@ void e2b__agent_fail(e2b__agent_t *agent, const e2b_error_t *error, bool final) 
   agent->state = E2B__AGENT_APART;
   agent->offset_len = 0;
   e2b__agent_stop_clock(agent);
+  e2b_terminal_t *terminal = agent->base.terminal;
+  terminal->refs++;
   e2b__agent_lose_signals(agent);
-  e2b__terminal_failed(agent->base.terminal, error, final);
+  /* Somebody may have stayed for their answers only. */
+  e2b__terminal_leave_if_unwanted(terminal);
+  if (terminal->transport != NULL) e2b__terminal_failed(terminal, error, final);
+  e2b__terminal_drop(terminal);
 }
 
 void e2b__agent_gone(e2b__agent_t *agent, const e2b__websocket_end_t *end) {
@@ -243,4 +248,4 @@ const e2b__transport_ops_t e2b__transport_agent = {
     E2B_TRANSPORT_AGENT, "agent",           make,
     open_agent,          e2b__agent_write,  e2b__agent_waiting,
     e2b__agent_resize,   e2b__agent_signal, pause_output,
-    resume_output,       close_agent};
+    resume_output,       e2b__agent_go_on,  close_agent};

@@ -81,6 +81,7 @@ void e2b__agent_acknowledge(e2b__agent_t *agent);
 bool e2b__agent_accept(e2b__agent_t *agent, uint64_t offset);
 int e2b__agent_write(e2b__transport_t *transport, const char *data, size_t len);
 size_t e2b__agent_waiting(const e2b__transport_t *transport);
+void e2b__agent_go_on(e2b__transport_t *transport);
 int e2b__agent_resize(e2b__transport_t *transport);
 e2b_future_t *e2b__agent_signal(e2b__transport_t *transport, int signal_number, const char *name);
 /* The oldest signal that was sent is answered: with `error` NULL, whether it found anything. */

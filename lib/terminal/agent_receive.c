@@ -179,7 +179,9 @@ static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, 
   cJSON *json = e2b__json_parse(data, len);
   if (!cJSON_IsObject(json)) {
     cJSON_Delete(json);
-    breach(agent, "a message that is no object");
+    /* Or there was no memory to read it: the next connection tells. */
+    const e2b_error_t error = e2b__error(E2B_EPROTOCOL);
+    e2b__agent_fail(agent, &error, false);
     return;
   }
   on_control(agent, e2b__json_string(json, "type", ""), json);

@@ -72,19 +72,19 @@ int e2b__agent_send_hello(e2b__agent_t *agent) {
 /* --- input --------------------------------------------------------------------------------------
  */
 
-static void send_input(e2b__agent_t *agent) {
+/* 0, or E2B_ENOMEM. */
+static int send_input(e2b__agent_t *agent) {
   const size_t kept = e2b__line_len(&agent->line);
   for (;;) {
     const size_t ahead = (size_t)(agent->sent - agent->accepted);
-    if (ahead >= kept || ahead >= agent->window) return;
+    if (ahead >= kept || ahead >= agent->window) return 0;
     size_t len = kept - ahead;
     if (len > agent->window - ahead) len = agent->window - ahead;
     if (len > FRAME_BYTES) len = FRAME_BYTES;
     /* Refused: on_drain, or the end of the connection, goes on with it. */
-    if (e2b__websocket_send(agent->socket, E2B__WEBSOCKET_BINARY,
-                            e2b__line_data(&agent->line) + ahead, len) != 0) {
-      return;
-    }
+    const int rc = e2b__websocket_send(agent->socket, E2B__WEBSOCKET_BINARY,
+                                       e2b__line_data(&agent->line) + ahead, len);
+    if (rc != 0) return rc == E2B_ENOMEM ? rc : 0;
     agent->sent += len;
   }
 }
@@ -96,14 +96,18 @@ bool e2b__agent_accept(e2b__agent_t *agent, uint64_t offset) {
   if (count == 0) return true;
   e2b__line_take(&agent->line, (size_t)count);
   agent->accepted = offset;
-  if (agent->state == E2B__AGENT_ATTACHED) send_input(agent);
+  if (agent->state == E2B__AGENT_ATTACHED && send_input(agent) != 0) {
+    e2b__terminal_stalled(agent->base.terminal);
+  }
   return true;
 }
 
 int e2b__agent_write(e2b__transport_t *transport, const char *data, size_t len) {
   e2b__agent_t *agent = (e2b__agent_t *)transport;
   const int rc = e2b__line_add(&agent->line, data, len);
-  if (rc == 0 && agent->state == E2B__AGENT_ATTACHED) send_input(agent);
+  if (rc == 0 && agent->state == E2B__AGENT_ATTACHED && send_input(agent) != 0) {
+    e2b__terminal_stalled(transport->terminal);
+  }
   return rc;
 }
 
@@ -129,7 +133,9 @@ int e2b__agent_resize(e2b__transport_t *transport) {
   const int len = snprintf(text, sizeof text, "{\"type\":\"resize\",\"cols\":%u,\"rows\":%u}",
                            terminal->cols, terminal->rows);
   /* Refused: it follows on_drain or the reconnect. */
-  terminal->resized = send_text(agent, text, len) != 0;
+  const int rc = send_text(agent, text, len);
+  terminal->resized = rc != 0;
+  if (rc == E2B_ENOMEM) e2b__terminal_stalled(terminal);
   return 0;
 }
 
@@ -144,30 +150,37 @@ typedef struct pending_signal {
   bool sent;
 } pending_signal;
 
+/* Its reference to the terminal may be the last: callers that go on hold another. */
 static void forget(pending_signal *it) {
   e2b_terminal_t *terminal = it->agent->base.terminal;
   e2b__list_remove(&it->node);
   e2b__free(it);
   terminal->waiting--;
+  e2b__terminal_drop(terminal);
 }
 
 static void abandon_signal(void *work) {
   pending_signal *it = work;
   e2b_terminal_t *terminal = it->agent->base.terminal;
   it->future = NULL;
+  terminal->refs++;
   if (!it->sent) forget(it);
   e2b__terminal_leave_if_unwanted(terminal);
+  e2b__terminal_drop(terminal);
 }
 
-static void send_signals(e2b__agent_t *agent) {
+/* 0, or E2B_ENOMEM. */
+static int send_signals(e2b__agent_t *agent) {
   for (e2b__list_t *node = agent->signals.next; node != &agent->signals; node = node->next) {
     pending_signal *it = E2B__CONTAINER(node, pending_signal, node);
     if (it->sent) continue;
     char text[TEXT_BYTES];
     const int len = snprintf(text, sizeof text, "{\"type\":\"signal\",\"signal\":%d}", it->number);
-    if (send_text(agent, text, len) != 0) return;
+    const int rc = send_text(agent, text, len);
+    if (rc != 0) return rc == E2B_ENOMEM ? rc : 0;
     it->sent = true;
   }
+  return 0;
 }
 
 e2b_future_t *e2b__agent_signal(e2b__transport_t *transport, int signal_number, const char *name) {
@@ -185,9 +198,12 @@ e2b_future_t *e2b__agent_signal(e2b__transport_t *transport, int signal_number, 
   it->future = future;
   it->number = signal_number;
   e2b__list_append(&agent->signals, &it->node);
+  terminal->refs++;
   terminal->waiting++; /* a handle that is released now stays until the answer */
   e2b__future_bind(future, abandon_signal, it);
-  if (agent->state == E2B__AGENT_ATTACHED) send_signals(agent);
+  if (agent->state == E2B__AGENT_ATTACHED && send_signals(agent) != 0) {
+    e2b__terminal_stalled(terminal);
+  }
   return future;
 }
 
@@ -207,8 +223,10 @@ void e2b__agent_answer_signal(e2b__agent_t *agent, bool found, const e2b_error_t
   pending_signal *it = E2B__CONTAINER(agent->signals.next, pending_signal, node);
   if (!it->sent) return;
   e2b_terminal_t *terminal = agent->base.terminal;
+  terminal->refs++;
   answer(it, found, error);
   e2b__terminal_leave_if_unwanted(terminal);
+  e2b__terminal_drop(terminal);
 }
 
 void e2b__agent_lose_signals(e2b__agent_t *agent) {
@@ -236,7 +254,21 @@ void e2b__agent_end_signals(e2b__agent_t *agent, int code) {
 }
 
 void e2b__agent_pump(e2b__agent_t *agent) {
-  send_signals(agent);
-  if (agent->base.terminal->resized) e2b__agent_resize(&agent->base);
-  send_input(agent);
+  int rc = send_signals(agent);
+  if (rc == 0 && agent->base.terminal->resized) rc = e2b__agent_resize(&agent->base);
+  if (rc == 0) rc = send_input(agent);
+  if (rc != 0) e2b__terminal_stalled(agent->base.terminal);
+}
+
+void e2b__agent_go_on(e2b__transport_t *transport) {
+  e2b__agent_t *agent = (e2b__agent_t *)transport;
+  int rc = send_signals(agent);
+  if (rc == 0) rc = send_input(agent);
+  if (rc == 0 && transport->terminal->resized) {
+    e2b__agent_resize(transport);
+    if (transport->terminal->resized) rc = E2B_ENOMEM;
+  }
+  if (rc == 0) return;
+  const e2b_error_t error = e2b__error(rc);
+  e2b__agent_fail(agent, &error, false); /* the next connection sends it all */
 }

@@ -239,10 +239,19 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
 
 static int write_input(e2b__transport_t *transport, const char *data, size_t len) {
   e2b__envd_t *envd = (e2b__envd_t *)transport;
-  const int rc = e2b__line_add(&envd->line, data, len);
-  /* Taken: without memory for a request now, the next one brings it along. */
-  if (rc == 0) e2b__envd_input_pump(envd);
+  int rc = e2b__line_add(&envd->line, data, len);
+  if (rc != 0) return rc;
+  rc = e2b__envd_input_pump(envd);
+  if (rc != 0) e2b__line_take_back(&envd->line, len);
   return rc;
+}
+
+static void go_on(e2b__transport_t *transport) {
+  e2b__envd_t *envd = (e2b__envd_t *)transport;
+  const int rc = e2b__envd_input_pump(envd);
+  if (rc == 0) return;
+  const e2b_error_t error = e2b__error(rc);
+  e2b__envd_lost(envd, &error);
 }
 
 static size_t waiting(const e2b__transport_t *transport) {
@@ -335,4 +344,4 @@ static void close_envd(e2b__transport_t *transport, int code) {
 
 const e2b__transport_ops_t e2b__transport_envd = {
     E2B_TRANSPORT_ENVD, "envd",       make,          open_envd, write_input, waiting, resize,
-    send_signal,        pause_output, resume_output, close_envd};
+    send_signal,        pause_output, resume_output, go_on,     close_envd};

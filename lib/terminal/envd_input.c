@@ -59,10 +59,12 @@ static size_t source(void *ctx, char *to, size_t size, bool *end) {
       *end = envd->input_state == E2B__ENVD_INPUT_ENDING;
       return 0;
     }
-    /* Without memory the bytes wait until the next keystroke asks again. */
+    /* Without memory this request ends in order, and the next one goes on. */
     if (put_data(envd) != 0) {
       e2b__buffer_clear(&envd->frame);
       envd->frame_sent = 0;
+      envd->input_state = E2B__ENVD_INPUT_ENDING;
+      *end = true;
       return 0;
     }
   }
@@ -98,7 +100,7 @@ static void on_done(void *ctx, const e2b__http_result_t *result) {
   if (result->code == 0 && result->status == 200) {
     /* A refusal comes early: the program has gone, or its end of the terminal. */
     if (!asked_to_end) e2b__line_take(&envd->line, e2b__line_len(&envd->line));
-    e2b__envd_input_pump(envd);
+    if (e2b__envd_input_pump(envd) != 0) e2b__terminal_stalled(envd->base.terminal);
     return;
   }
   e2b__arena_t arena = {0};

@@ -132,8 +132,20 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
 static int write_input(e2b__transport_t *transport, const char *data, size_t len) {
   e2b__jupyter_t *jupyter = jupyter_of(transport);
   const int rc = e2b__line_add(&jupyter->line, data, len);
-  if (rc == 0) e2b__jupyter_pump(jupyter);
+  if (rc == 0 && e2b__jupyter_pump(jupyter) != 0) e2b__terminal_stalled(transport->terminal);
   return rc;
+}
+
+static void go_on(e2b__transport_t *transport) {
+  e2b__jupyter_t *jupyter = jupyter_of(transport);
+  int rc = e2b__jupyter_pump(jupyter);
+  if (rc == 0 && transport->terminal->resized) {
+    e2b__jupyter_send_size(jupyter);
+    if (transport->terminal->resized) rc = E2B_ENOMEM;
+  }
+  if (rc == 0) return;
+  const e2b_error_t error = e2b__error(rc);
+  e2b__jupyter_fail(jupyter, &error, false);
 }
 
 static size_t waiting(const e2b__transport_t *transport) {
@@ -170,5 +182,5 @@ static void close_jupyter(e2b__transport_t *transport, int code) {
 }
 
 const e2b__transport_ops_t e2b__transport_jupyter = {
-    E2B_TRANSPORT_JUPYTER, "jupyter",    make,          open_jupyter, write_input, waiting, resize,
-    send_signal,           pause_output, resume_output, close_jupyter};
+    E2B_TRANSPORT_JUPYTER, "jupyter",    make,          open_jupyter, write_input,  waiting, resize,
+    send_signal,           pause_output, resume_output, go_on,        close_jupyter};

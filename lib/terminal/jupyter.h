@@ -58,8 +58,8 @@ typedef struct e2b__jupyter {
 
 /* jupyter_text.c */
 extern const e2b__websocket_events_t e2b__jupyter_events;
-/* Sends what is typed, as far as it goes. */
-void e2b__jupyter_pump(e2b__jupyter_t *jupyter);
+/* Sends what is typed, as far as it goes. 0 or E2B_ENOMEM. */
+int e2b__jupyter_pump(e2b__jupyter_t *jupyter);
 int e2b__jupyter_send_size(e2b__jupyter_t *jupyter);
 
 /* jupyter.c */

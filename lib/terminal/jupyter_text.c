@@ -38,16 +38,17 @@ static int send_stdin(e2b__jupyter_t *jupyter, const char *data, size_t len) {
   return rc;
 }
 
-void e2b__jupyter_pump(e2b__jupyter_t *jupyter) {
-  if (jupyter->state != E2B__JUPYTER_OPEN) return;
+int e2b__jupyter_pump(e2b__jupyter_t *jupyter) {
+  if (jupyter->state != E2B__JUPYTER_OPEN) return 0;
   for (;;) {
     size_t len = e2b__line_len(&jupyter->line);
     if (len > CHUNK_BYTES) len = CHUNK_BYTES;
-    if (len == 0) return;
+    if (len == 0) return 0;
     /* A character that is cut waits for its rest. */
     const char *data = e2b__line_data(&jupyter->line);
     len -= e2b__utf8_tail(data, len);
-    if (len == 0 || send_stdin(jupyter, data, len) != 0) return;
+    const int rc = len > 0 ? send_stdin(jupyter, data, len) : E2B_EAGAIN;
+    if (rc != 0) return rc == E2B_ENOMEM ? rc : 0;
     e2b__line_take(&jupyter->line, len);
   }
 }
@@ -59,6 +60,7 @@ int e2b__jupyter_send_size(e2b__jupyter_t *jupyter) {
       snprintf(text, sizeof text, "[\"set_size\",%u,%u,0,0]", terminal->rows, terminal->cols);
   const int rc = e2b__websocket_send(jupyter->socket, E2B__WEBSOCKET_TEXT, text, (size_t)len);
   terminal->resized = rc != 0;
+  if (rc == E2B_ENOMEM) e2b__terminal_stalled(terminal);
   return 0;
 }
 
@@ -109,7 +111,7 @@ static bool opened(e2b__jupyter_t *jupyter) {
   jupyter->state = E2B__JUPYTER_OPEN;
   jupyter->fresh = false;
   if (!e2b__terminal_opened(jupyter->base.terminal, &facts)) return false;
-  e2b__jupyter_pump(jupyter);
+  if (e2b__jupyter_pump(jupyter) != 0) e2b__terminal_stalled(jupyter->base.terminal);
   return true;
 }
 
@@ -206,7 +208,7 @@ static void on_drain(void *ctx) {
   e2b__jupyter_t *jupyter = ctx;
   if (jupyter->state != E2B__JUPYTER_OPEN) return;
   if (jupyter->base.terminal->resized) e2b__jupyter_send_size(jupyter);
-  e2b__jupyter_pump(jupyter);
+  if (e2b__jupyter_pump(jupyter) != 0) e2b__terminal_stalled(jupyter->base.terminal);
   e2b__terminal_room(jupyter->base.terminal);
 }
 

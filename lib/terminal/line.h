@@ -39,6 +39,11 @@ static inline int e2b__line_add(e2b__line_t *line, const void *data, size_t len)
   return e2b__buffer_append(&line->bytes, data, len);
 }
 
+/* The last bytes that were added, if they did not fit elsewhere. */
+static inline void e2b__line_take_back(e2b__line_t *line, size_t len) {
+  e2b__buffer_truncate(&line->bytes, line->bytes.len - len);
+}
+
 static inline void e2b__line_take(e2b__line_t *line, size_t len) {
   line->taken += len;
   if (line->taken < line->bytes.len) return;

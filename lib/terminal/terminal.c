@@ -29,9 +29,22 @@ static void on_closed_task(e2b__task_t *task) {
   e2b__terminal_drop(terminal);
 }
 
+static void on_stalled_task(e2b__task_t *task) {
+  e2b_terminal_t *terminal = E2B__CONTAINER(task, e2b_terminal_t, stalled_task);
+  if (terminal->state == E2B__TERMINAL_OPEN) terminal->transport->ops->go_on(terminal->transport);
+  e2b__terminal_drop(terminal);
+}
+
+void e2b__terminal_stalled(e2b_terminal_t *terminal) {
+  if (!e2b__list_empty(&terminal->stalled_task.node)) return;
+  terminal->refs++;
+  e2b__queue_push(&e2b__terminal_client(terminal)->queue, &terminal->stalled_task);
+}
+
 static void on_client_close(e2b__guest_t *guest) {
   e2b_terminal_t *terminal = E2B__CONTAINER(guest, e2b_terminal_t, guest);
   e2b__list_init(&guest->node);
+  terminal->refs++;
   /* Futures are decided by the queue, each with its own reference. */
   terminal->state = E2B__TERMINAL_OVER;
   e2b__outage_free(terminal);
@@ -42,6 +55,7 @@ static void on_client_close(e2b__guest_t *guest) {
     terminal->refs++;
     e2b__queue_push(&e2b__terminal_client(terminal)->queue, &terminal->closed_task);
   }
+  e2b__terminal_drop(terminal);
 }
 
 e2b_terminal_t *e2b__terminal_new(e2b_sandbox_t *sandbox, const e2b_terminal_options *options) {
@@ -56,6 +70,7 @@ e2b_terminal_t *e2b__terminal_new(e2b_sandbox_t *sandbox, const e2b_terminal_opt
   e2b__guest_add(sandbox->client, &terminal->guest);
   e2b__list_init(&terminal->waiters);
   e2b__task_init(&terminal->closed_task, on_closed_task);
+  e2b__task_init(&terminal->stalled_task, on_stalled_task);
   terminal->exit.exit_code = -1;
   terminal->write_limit = options->write_limit != 0 ? options->write_limit : WRITE_LIMIT;
   terminal->reconnect_ms = options->reconnect_ms != 0 ? options->reconnect_ms : RECONNECT_MS;

@@ -59,6 +59,7 @@ struct e2b_terminal {
   e2b__list_t waiters; /* futures of the end */
   size_t waiting;
   e2b__task_t closed_task;
+  e2b__task_t stalled_task;
   char *id;
   e2b_terminal_exit_t exit;
   e2b__terminal_failure_t *failure;

@@ -43,6 +43,9 @@ typedef struct e2b__transport_ops {
   e2b_future_t *(*signal)(e2b__transport_t *transport, int signal_number, const char *name);
   void (*pause)(e2b__transport_t *transport);
   void (*resume)(e2b__transport_t *transport);
+  /* Memory ran out while something was to be sent (e2b__terminal_stalled()): tries again, and gives
+   * the connection up if it cannot. From the loop. */
+  void (*go_on)(e2b__transport_t *transport);
   /* Lets go of the terminal and frees the transport; futures of signals that wait fail with `code`.
    * No event comes any more. */
   void (*close)(e2b__transport_t *transport, int code);
@@ -81,6 +84,8 @@ bool e2b__terminal_opened(e2b_terminal_t *terminal, const e2b__terminal_opened_t
 /* Output. */
 bool e2b__terminal_data(e2b_terminal_t *terminal, const char *data, size_t len);
 bool e2b__terminal_gap(e2b_terminal_t *terminal, uint64_t bytes);
+/* Not an event, and legal anywhere: go_on() follows. */
+void e2b__terminal_stalled(e2b_terminal_t *terminal);
 /* Some of the input that waited has gone. */
 bool e2b__terminal_room(e2b_terminal_t *terminal);
 /* The connection, or the attempt to make one, failed; the transport is ready for another open().

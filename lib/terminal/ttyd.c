@@ -40,16 +40,18 @@ static void free_ttyd(ttyd *it) {
 /* --- what goes ----------------------------------------------------------------------------------
  */
 
-static void pump(ttyd *it) {
+/* 0 or E2B_ENOMEM. */
+static int pump(ttyd *it) {
   char message[1 + CHUNK_BYTES];
-  if (!it->speaking) return;
+  if (!it->speaking) return 0;
   message[0] = '0';
   for (;;) {
     size_t len = e2b__line_len(&it->line);
     if (len > CHUNK_BYTES) len = CHUNK_BYTES;
-    if (len == 0) return;
+    if (len == 0) return 0;
     memcpy(message + 1, e2b__line_data(&it->line), len);
-    if (e2b__websocket_send(it->socket, E2B__WEBSOCKET_BINARY, message, 1 + len) != 0) return;
+    const int rc = e2b__websocket_send(it->socket, E2B__WEBSOCKET_BINARY, message, 1 + len);
+    if (rc != 0) return rc == E2B_ENOMEM ? rc : 0;
     e2b__line_take(&it->line, len);
   }
 }
@@ -60,8 +62,9 @@ static int send_size(e2b__transport_t *transport) {
   char text[64];
   const int len =
       snprintf(text, sizeof text, "1{\"columns\":%u,\"rows\":%u}", terminal->cols, terminal->rows);
-  terminal->resized =
-      e2b__websocket_send(it->socket, E2B__WEBSOCKET_BINARY, text, (size_t)len) != 0;
+  const int rc = e2b__websocket_send(it->socket, E2B__WEBSOCKET_BINARY, text, (size_t)len);
+  terminal->resized = rc != 0;
+  if (rc == E2B_ENOMEM) e2b__terminal_stalled(terminal);
   return 0;
 }
 
@@ -95,7 +98,7 @@ static void on_data(void *ctx, const char *data, size_t len, bool first, bool la
       const e2b__terminal_opened_t opened = {.id = ""};
       it->speaking = true;
       if (!e2b__terminal_opened(it->base.terminal, &opened)) return;
-      pump(it);
+      if (pump(it) != 0) e2b__terminal_stalled(it->base.terminal);
     }
   }
   if (it->is_output && len > 0) e2b__terminal_data(it->base.terminal, data, len);
@@ -109,7 +112,7 @@ static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, 
 static void on_drain(void *ctx) {
   ttyd *it = ctx;
   if (it->speaking && it->base.terminal->resized) send_size(&it->base);
-  pump(it);
+  if (pump(it) != 0) e2b__terminal_stalled(it->base.terminal);
   e2b__terminal_room(it->base.terminal);
 }
 
@@ -210,8 +213,20 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
 static int write_input(e2b__transport_t *transport, const char *data, size_t len) {
   ttyd *it = ttyd_of(transport);
   const int rc = e2b__line_add(&it->line, data, len);
-  if (rc == 0) pump(it);
+  if (rc == 0 && pump(it) != 0) e2b__terminal_stalled(transport->terminal);
   return rc;
+}
+
+static void go_on(e2b__transport_t *transport) {
+  ttyd *it = ttyd_of(transport);
+  int rc = pump(it);
+  if (rc == 0 && transport->terminal->resized) {
+    send_size(transport);
+    if (transport->terminal->resized) rc = E2B_ENOMEM;
+  }
+  if (rc == 0) return;
+  const e2b_error_t error = e2b__error(rc);
+  e2b__terminal_failed(transport->terminal, &error, true);
 }
 
 static size_t waiting(const e2b__transport_t *transport) {
@@ -272,4 +287,4 @@ static void close_ttyd(e2b__transport_t *transport, int code) {
 
 const e2b__transport_ops_t e2b__transport_ttyd = {
     E2B_TRANSPORT_TTYD, "ttyd",      make,         open_ttyd,     write_input, waiting,
-    send_size,          send_signal, pause_output, resume_output, close_ttyd};
+    send_size,          send_signal, pause_output, resume_output, go_on,       close_ttyd};
