@@ -233,7 +233,7 @@ static void frames_may_come_byte_by_byte(void **state) {
 static void a_ping_is_answered_and_silence_ends(void **state) {
   agent_t agent;
   (void)state;
-  agent_start(&agent, "--silence-ms", "500", NULL);
+  agent_start(&agent, "--silence-ms", "1000", NULL);
   client_t *client = client_open(&agent);
   client_send_frame(client, 0x89, "still there?", 12);
   assert_int_equal(client_next(client), RECEIVED_PONG);

@@ -142,11 +142,11 @@ static void two_homes_have_two_agents(void **state) {
 static void an_idle_agent_ends(void **state) {
   agent_t agent;
   (void)state;
-  agent_start(&agent, "--idle-ms", "100", "--keep-ms", "100", NULL);
+  agent_start(&agent, "--idle-ms", "1000", "--keep-ms", "100", NULL);
   client_t *client = client_open(&agent);
   client_create(client, "t", "exit 0", "");
   client_await(client, "exit");
-  poll(NULL, 0, 300); /* a connection keeps it */
+  poll(NULL, 0, 1300); /* a connection keeps it */
   client_say(client, "{'type':'list'}");
   client_await(client, "terminals");
   client_close(client);
@@ -158,17 +158,16 @@ static void an_idle_agent_ends(void **state) {
 static void a_running_terminal_keeps_the_agent(void **state) {
   agent_t agent;
   (void)state;
-  agent_start(&agent, "--idle-ms", "50", "--keep-ms", "10", NULL);
+  agent_start(&agent, "--idle-ms", "500", NULL);
   client_t *client = client_open(&agent);
-  client_create(client, "t", "sleep 0.4; exit 5", "");
+  client_create(client, "t", "sleep 1; exit 5", "");
   client_close(client);
-  poll(NULL, 0, 200);
+  poll(NULL, 0, 800);
   client = client_open(&agent);
   client_say(client, "{'type':'attach','id':'t'}");
   client_await(client, "exit");
   assert_int_equal(client_number(client, "code"), 5);
   client_close(client);
-  agent_wait(&agent);
   agent_stop(&agent);
 }
 
