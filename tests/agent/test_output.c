@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "agent/driver.h"
 
@@ -51,6 +52,37 @@ static void who_comes_back_continues_where_he_was(void **state) {
   check_output(client, seen);
   assert_int_equal(client->offset, COUNT * LINE);
   client_close(client);
+}
+
+/* Each time the connection ends in the middle of what is on its way, and nothing is missing. */
+static void through_many_cuts_every_byte_comes_once(void **state) {
+  enum { COUNT = 200000, CUTS = 60 };
+  uint64_t seen = 0, cut_at = 0;
+  for (int cut = 0; cut <= CUTS; cut++) {
+    client_t *client = client_open(*state);
+    client_say(client,
+               cut == 0 ? "{'type':'create','id':'t','argv':['seq','1000000','1199999'],"
+                          "'writer':'w','hold_ms':60000,'offset':%llu}"
+                        : "{'type':'attach','id':'t','writer':'w','offset':%llu}",
+               (unsigned long long)seen);
+    client_await(client, "attached");
+    assert_int_equal(client_number(client, "offset"), seen);
+    assert_int_equal(client_number(client, "lost"), 0);
+    cut_at = cut < CUTS ? cut_at + 20000 + (uint64_t)cut * 131 : COUNT * LINE;
+    read_up_to(client, cut_at);
+    check_output(client, seen);
+    assert_int_equal(client->lost, 0);
+    seen = client->offset;
+    if (cut == CUTS) {
+      client_await(client, "exit");
+    } else if (cut % 2 == 0) {
+      /* A reset: what the agent sent and we did not take is gone. */
+      struct linger now = {1, 0};
+      setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+    client_close(client);
+  }
+  assert_int_equal(seen, COUNT * LINE);
 }
 
 static void without_an_offset_all_that_is_kept_comes(void **state) {
@@ -257,6 +289,7 @@ static void more_acknowledged_than_sent_is_a_breach(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       AGENT_TEST(who_comes_back_continues_where_he_was),
+      AGENT_TEST(through_many_cuts_every_byte_comes_once),
       AGENT_TEST(without_an_offset_all_that_is_kept_comes),
       AGENT_TEST(what_is_lost_is_told_exactly),
       AGENT_TEST(nobody_is_sent_more_than_half_a_ring_ahead),
