@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "proto/websocket_close.h"
 
 enum { FIN = 0x80, RESERVED = 0x70, OPCODE = 0x0f, MASKED = 0x80, LENGTH = 0x7f };
 
@@ -110,11 +111,6 @@ static void unmask(e2b__ws_decoder_t *decoder, unsigned char *data, size_t len) 
   decoder->rotation = (uint8_t)((decoder->rotation + len) % 4);
 }
 
-static bool is_close_code(unsigned code) {
-  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-         (code >= 3000 && code <= 4999);
-}
-
 static e2b__ws_event_t whole_control(e2b__ws_decoder_t *decoder) {
   const unsigned char *data = decoder->control;
   size_t len = decoder->control_len;
@@ -123,7 +119,7 @@ static e2b__ws_event_t whole_control(e2b__ws_decoder_t *decoder) {
   case E2B__WS_OPCODE_CLOSE:
     if (len == 0) return ending(E2B__WS_CLOSE, E2B__WS_NO_CODE);
     unsigned code = len >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
-    if (!is_close_code(code)) return ending(E2B__WS_FAULT, E2B__WS_PROTOCOL_ERROR);
+    if (!e2b__websocket_close_code_ok(code)) return ending(E2B__WS_FAULT, E2B__WS_PROTOCOL_ERROR);
     if (!e2b__utf8_valid((const char *)data + 2, len - 2))
       return ending(E2B__WS_FAULT, E2B__WS_BAD_TEXT);
     return ending(E2B__WS_CLOSE, code);

@@ -190,9 +190,3 @@ int e2b__websocket_response_check(const e2b__http_head_t *head, const char *acce
   *protocol = selected;
   return 0;
 }
-
-bool e2b__websocket_close_code_ok(unsigned code) {
-  /* The registered ones but those that stand for no frame at all, then the applications' own. */
-  if (code >= 1000 && code <= 1014) return code != 1004 && code != 1005 && code != 1006;
-  return code >= 3000 && code <= 4999;
-}

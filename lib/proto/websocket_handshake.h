@@ -4,9 +4,9 @@
 
 #include "base/buffer.h"
 #include "proto/http_head.h"
+#include "proto/websocket_close.h"
 
-/* The two heads that open a WebSocket (RFC 6455, section 4), as bytes and values, and what close
- * frames may say. */
+/* The two heads that open a WebSocket (RFC 6455, section 4), as bytes and values. */
 
 enum {
   E2B__WEBSOCKET_NONCE = 16, /* bytes */
@@ -41,8 +41,5 @@ int e2b__websocket_request_encode(e2b__buffer_t *out, const e2b__websocket_reque
  * E2B_EPROTOCOL and *why, static. */
 int e2b__websocket_response_check(const e2b__http_head_t *head, const char *accept,
                                   const char *protocols, const char **protocol, const char **why);
-
-/* Whether a close frame may carry that code. */
-bool e2b__websocket_close_code_ok(unsigned code);
 
 #endif
