@@ -23,7 +23,8 @@
 #include "host/watch_service.h"
 #include "host/watcher.h"
 
-enum { START_LIMIT_MS = 10000, END_LIMIT_MS = 2000, MANY = 64, SOME = 8 };
+/* Hundreds may start at once on a machine that has other things to do; clients wait a minute. */
+enum { START_LIMIT_MS = 45000, END_LIMIT_MS = 2000, MANY = 64, SOME = 8 };
 
 static const e2b__host_template_t templates[] = {{"base", false}, {"code-interpreter-v1", true}};
 
