@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "host/isolation.h"
 #include "host/paths.h"
 #include "proto/json.h"
 
@@ -379,10 +380,19 @@ static void on_started(e2b__host_process_t *process, const e2b__host_started_t *
   }
 }
 
+/* By its place, whatever PATH the sandbox was given. */
+static char *python_path(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena) {
+  const e2b_host_t *host = sandbox->host;
+  const char *dir = host->isolation != E2B__ISOLATION_NONE ? E2B__SANDBOX_PYTHON : host->python_dir;
+  char path[4200];
+  snprintf(path, sizeof path, "%s/bin/python3", host->python_dir != NULL ? dir : "/usr");
+  return e2b__arena_strndup(arena, path, strlen(path));
+}
+
 /* The programs read their own text from standard input, so that it stands in no list of processes
  * and needs no file. */
 static void make_command(e2b__host_kernel_language_t language, e2b__process_config_t *config,
-                         e2b__str_t args[8], char length[32]) {
+                         const char *python, e2b__str_t args[8], char length[32]) {
   static const char read_python[] = "import os,sys\n"
                                     "n,t=int(sys.argv[1]),b''\n"
                                     "while len(t)<n:t+=os.read(0,n-len(t)) or sys.exit(1)\n"
@@ -397,7 +407,7 @@ static void make_command(e2b__host_kernel_language_t language, e2b__process_conf
   snprintf(length, 32, "%zu", e2b__host_kernel_program(language).len);
   switch (language) {
   case E2B__KERNEL_PYTHON:
-    config->cmd = E2B__STR("python3");
+    config->cmd = e2b__str(python);
     args[count++] = E2B__STR("-c");
     args[count++] = E2B__STR(read_python);
     args[count++] = e2b__str(length);
@@ -415,7 +425,7 @@ static void make_command(e2b__host_kernel_language_t language, e2b__process_conf
     args[count++] = e2b__str(length);
     break;
   case E2B__KERNEL_BASH:
-    config->cmd = E2B__STR("bash");
+    config->cmd = E2B__STR("/bin/bash");
     args[count++] = E2B__STR("--noprofile");
     args[count++] = E2B__STR("--norc");
     args[count++] = E2B__STR("--noediting");
@@ -459,13 +469,16 @@ e2b__host_kernel_t *e2b__host_kernel_start(e2b__host_sandbox_t *sandbox,
   e2b__list_init(&kernel->subscriber.node);
   e2b__buffer_init(&kernel->line, LINE_WHOLE + (64 << 10));
   e2b__buffer_init(&kernel->raw, RAW_CEILING);
-  make_command(language, &config, args, length);
+  char *python = python_path(sandbox, &arena);
+  make_command(language, &config, python, args, length);
   if (language == E2B__KERNEL_BASH) {
     config.envs = env;
     config.envs_count = E2B__COUNT(env);
   }
-  e2b__host_process_t *process = e2b__host_process_start(
-      sandbox, &request, enterable(sandbox, &arena, cwd), true, on_started, kernel);
+  e2b__host_process_t *process = NULL;
+  if (python != NULL)
+    process = e2b__host_process_start(sandbox, &request, enterable(sandbox, &arena, cwd), true,
+                                      on_started, kernel);
   e2b__arena_free(&arena);
   if (process == NULL) {
     kernel_free(kernel);

@@ -132,22 +132,34 @@ static void another_template_has_no_interpreter(void **state) {
   wire_end(exchange);
 }
 
-static void a_python_without_ipython_says_so(void **state) {
-  (void)state;
-  /* For this sandbox's Python there is none. */
-  char id[64], body[300];
+/* Another sandbox takes the place of the test's, with this in its environment. */
+static void with_variable(const char *name, const char *value) {
+  char body[300];
   wire_kill();
-  wire_exchange_t *exchange;
-  snprintf(body, sizeof body,
-           "{\"templateID\":\"code-interpreter-v1\",\"timeout\":60,"
-           "\"envVars\":{\"PYTHONPATH\":\"/tmp/without-ipython\"}}");
-  exchange = ask("POST", "/sandboxes", "application/json", body, NULL);
+  int len = snprintf(body, sizeof body,
+                     "{\"templateID\":\"code-interpreter-v1\",\"timeout\":60,"
+                     "\"envVars\":{\"%s\":\"%s\"}}",
+                     name, value);
+  wire_exchange_t *exchange =
+      wire_ask("POST", "/sandboxes", "application/json", body, (size_t)len, NULL);
   assert_int_equal(exchange->status, 201);
   cJSON *made = e2b__json_parse(exchange->body.data, exchange->body.len);
-  snprintf(id, sizeof id, "%s", e2b__json_string(made, "sandboxID", ""));
+  snprintf(wire.sandbox, sizeof wire.sandbox, "%s", e2b__json_string(made, "sandboxID", ""));
   cJSON_Delete(made);
   wire_end(exchange);
-  memcpy(wire.sandbox, id, sizeof id);
+}
+
+static void kernels_are_found_whatever_the_path_is(void **state) {
+  (void)state;
+  with_variable("PATH", "/nowhere");
+  cells_value("import os; os.environ['PATH']", NULL, "/nowhere");
+  cells_prints("echo $PATH", BASH, "/nowhere\n");
+}
+
+static void a_python_without_ipython_says_so(void **state) {
+  (void)state;
+  wire_exchange_t *exchange;
+  with_variable("PYTHONPATH", "/tmp/without-ipython");
   wire_shell("mkdir -p /tmp/without-ipython && echo 'raise ImportError(\"there is none\")' "
              ">/tmp/without-ipython/IPython.py");
   static const char *const paths[] = {"/execute", "/contexts"};
@@ -185,6 +197,7 @@ int main(void) {
       CELLS_TEST(browsers_may_ask),
       CELLS_TEST(the_port_exists_inside),
       CELLS_TEST(another_template_has_no_interpreter),
+      CELLS_TEST(kernels_are_found_whatever_the_path_is),
       CELLS_TEST(a_python_without_ipython_says_so),
       CELLS_TEST(kernels_are_no_commands),
   };
