@@ -1,56 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "support/echo.h"
 #include "support/scene.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* WebSockets to a server inside a sandbox, through whatever is in front of it. */
-
-/* Python's own library has no WebSockets: a server of what is needed here. It sends back what
- * comes, and says its port on the first line. */
-static const char server_code[] =
-    "import base64, hashlib, socket, struct, threading\n"
-    "def read(f, n):\n"
-    "    data = f.read(n)\n"
-    "    if len(data) < n: raise EOFError\n"
-    "    return data\n"
-    "def talk(c):\n"
-    "    f = c.makefile('rb')\n"
-    "    head = {}\n"
-    "    target = f.readline().split()[1].decode()\n"
-    "    while (line := f.readline().decode().strip()):\n"
-    "        name, value = line.split(':', 1)\n"
-    "        head[name.lower()] = value.strip()\n"
-    "    accept = base64.b64encode(hashlib.sha1((head['sec-websocket-key'] +\n"
-    "        '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').encode()).digest()).decode()\n"
-    "    c.sendall(('HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n'\n"
-    "        'Connection: Upgrade\\r\\nSec-WebSocket-Accept: ' + accept +\n"
-    "        '\\r\\nSec-WebSocket-Protocol: chat\\r\\n\\r\\n').encode())\n"
-    "    def send(first, data):\n"
-    "        n = len(data)\n"
-    "        c.sendall(bytes([first]) + (bytes([n]) if n < 126 else b'\\x7e' + struct.pack('>H', "
-    "n)\n"
-    "            if n < 65536 else b'\\x7f' + struct.pack('>Q', n)) + data)\n"
-    "    send(0x81, target.encode())\n"
-    "    while True:\n"
-    "        first, n = read(f, 2)\n"
-    "        n &= 127\n"
-    "        if n == 126: n, = struct.unpack('>H', read(f, 2))\n"
-    "        elif n == 127: n, = struct.unpack('>Q', read(f, 8))\n"
-    "        mask, data = read(f, 4), bytearray(read(f, n))\n"
-    "        for i in range(4): data[i::4] = bytes(b ^ mask[i] for b in data[i::4])\n"
-    "        if first & 15 == 8 or data == b'bye':\n"
-    "            send(0x88, bytes(data[:2]) if first & 15 == 8 else b'\\x0f\\xa1as you wish')\n"
-    "            return\n"
-    "        if data == b'drop': return c.shutdown(2)\n"
-    "        if first & 15 == 9: send(0x8a, bytes(data))\n"
-    "        else: send(first, bytes(data))\n"
-    "s = socket.socket()\n"
-    "s.bind(('0.0.0.0', 0))\n"
-    "s.listen()\n"
-    "print(s.getsockname()[1], flush=True)\n"
-    "while True:\n"
-    "    threading.Thread(target=talk, args=(s.accept()[0],), daemon=True).start()\n";
 
 typedef struct talk {
   char line[64];
@@ -86,7 +41,7 @@ static void on_message(e2b_websocket_t *websocket, e2b_message_kind_t kind, cons
 }
 
 static uint16_t serve(e2b_sandbox_t *sandbox, talk *it) {
-  const char *const args[] = {"-c", server_code, NULL};
+  const char *const args[] = {"-c", echo_program, NULL};
   e2b_run_options options;
   E2B_INIT(&options);
   options.on_stdout = on_stdout;

@@ -14,6 +14,7 @@
 #include "e2b/e2b.h"
 #include "e2b/host.h"
 #include "host/certificate.h"
+#include "support/echo.h"
 
 /* A host with TLS and a client that knows its domain, its key and its authority, nothing else. */
 
@@ -166,6 +167,70 @@ static void another_authority_is_refused(void **state) {
   assert_int_equal(e2b_future_await(future, LONG_ENOUGH_MS), E2B_ETLS);
   future = keep(e2b_sandbox_list(client, NULL));
   assert_int_equal(e2b_future_await(future, LONG_ENOUGH_MS), E2B_ETLS);
+}
+
+/* ---- a WebSocket ---- */
+
+typedef struct echoed {
+  char line[16], text[64];
+  size_t line_len;
+  unsigned messages;
+  bool announced;
+} echoed_t;
+
+static void on_port(e2b_command_t *command, const char *data, size_t len, void *user_data) {
+  echoed_t *it = user_data;
+  (void)command;
+  for (size_t i = 0; i < len && it->line_len < sizeof it->line - 1; i++) {
+    it->line[it->line_len++] = data[i];
+    it->announced |= data[i] == '\n';
+  }
+}
+
+static void on_echo(e2b_websocket_t *websocket, e2b_message_kind_t kind, const char *data,
+                    size_t len, void *user_data) {
+  echoed_t *it = user_data;
+  (void)kind;
+  snprintf(it->text, sizeof it->text, "%.*s", (int)len, data);
+  if (it->messages++ == 0) {
+    assert_int_equal(e2b_websocket_send(websocket, E2B_MESSAGE_TEXT, "over TLS", 8), 0);
+  } else {
+    e2b_websocket_close(websocket, 1000, NULL);
+  }
+}
+
+static void a_websocket_finds_its_port_by_name(void **state) {
+  const char *const args[] = {"-c", echo_program, NULL};
+  echoed_t it = {.announced = false};
+  e2b_run_options run;
+  e2b_websocket_options options;
+  (void)state;
+  host_up(NULL, authority);
+  client_up(e2b_host_ca_file(host));
+  e2b_sandbox_t *sandbox = create();
+  E2B_INIT(&run);
+  run.on_stdout = on_port;
+  run.user_data = &it;
+  e2b_future_t *started = ok(e2b_command_start(sandbox, "python3", args, &run));
+  turn_until(&it.announced);
+  E2B_INIT(&options);
+  options.on_message = on_echo;
+  options.user_data = &it;
+  options.protocols = "chat";
+  const uint16_t port = (uint16_t)strtoul(it.line, NULL, 10);
+  e2b_future_t *future = ok(e2b_sandbox_websocket(sandbox, port, "/by/name", &options));
+  e2b_websocket_t *websocket = e2b_future_websocket(future);
+  ok(e2b_websocket_wait(websocket));
+  assert_int_equal(it.messages, 2);
+  assert_string_equal(it.text, "over TLS");
+  e2b_websocket_release(websocket);
+  future = keep(e2b_sandbox_websocket(sandbox, 9, "/", NULL));
+  assert_int_equal(e2b_future_await(future, LONG_ENOUGH_MS), E2B_EPORTCLOSED);
+  e2b_command_t *command = e2b_future_command(started);
+  ok(e2b_command_kill(command));
+  e2b_command_release(command);
+  ok(e2b_sandbox_kill(sandbox));
+  e2b_sandbox_release(sandbox);
 }
 
 /* ---- streams ---- */
@@ -376,6 +441,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(a_domain_a_key_and_an_authority_are_enough, tidy),
       cmocka_unit_test_teardown(another_authority_is_refused, tidy),
+      cmocka_unit_test_teardown(a_websocket_finds_its_port_by_name, tidy),
       cmocka_unit_test_teardown(output_comes_as_it_is_printed, tidy),
       cmocka_unit_test_teardown(killing_a_sandbox_resets_its_streams, tidy),
       cmocka_unit_test_teardown(hundreds_of_streams_at_once, tidy),
