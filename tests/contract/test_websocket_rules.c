@@ -449,6 +449,7 @@ static void messages_of_all_sizes(void **state) {
                                  4096, 4097, 65535, 65536, 65537, 200000};
   sockets_t s;
   sockets_open(&s);
+  s.options.quick_ack = true;
   sockets_connect(&s);
   sockets_until_open(&s);
   for (size_t i = 0; i < E2B__COUNT(sizes); i++) {

@@ -61,13 +61,49 @@ static void messages_of_all_sizes(void **state) {
   }
 }
 
+static void write_file(char *path, const char *text) {
+  const int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+  close(fd);
+}
+
+static void the_client_shows_a_certificate(void **state) {
+  (void)state;
+  char cert_path[] = "/tmp/e2b-test-XXXXXX", key_path[] = "/tmp/e2b-test-XXXXXX";
+  const certificate wanted = {"me", NULL, NULL, "Authority", pem.authority_key};
+  char *mine = certificate_make(pem.key, &wanted);
+  write_file(cert_path, mine);
+  write_file(key_path, pem.key);
+  sockets_t s;
+  start(&s, pem.good);
+  peer_wants_certificate(s.peer, pem.authority);
+  sockets_connect(&s);
+  sockets_until_closed(&s); /* without one */
+  assert_int_not_equal(s.code, 0);
+  s.client.client_cert_file = cert_path;
+  s.client.client_key_file = key_path;
+  sockets_client(&s);
+  sockets_connect(&s);
+  sockets_until_open(&s);
+  echo(&s, 1000);
+  e2b__websocket_destroy(s.websocket);
+  s.client.client_key_file = "/no/such/key.pem";
+  sockets_client(&s);
+  sockets_connect(&s);
+  sockets_until_closed(&s);
+  assert_int_equal(s.code, E2B_ETLS);
+  assert_non_null(strstr(s.why, "/no/such/key.pem"));
+  unlink(cert_path);
+  unlink(key_path);
+  free(mine);
+  sockets_close(&s);
+}
+
 static void authorities_may_come_from_a_file(void **state) {
   (void)state;
   char path[] = "/tmp/e2b-test-ca-XXXXXX";
-  const int fd = mkstemp(path);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, pem.authority, strlen(pem.authority)), strlen(pem.authority));
-  close(fd);
+  write_file(path, pem.authority);
   sockets_t s;
   start(&s, pem.good);
   s.client.ca_blob = NULL;
@@ -410,6 +446,7 @@ static int free_certificates(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(messages_of_all_sizes),
+      cmocka_unit_test(the_client_shows_a_certificate),
       cmocka_unit_test(authorities_may_come_from_a_file),
       cmocka_unit_test(the_systems_authorities_are_the_default),
       cmocka_unit_test(bad_certificates_are_refused_by_what_is_wrong),

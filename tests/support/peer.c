@@ -49,7 +49,7 @@ static void *zeroed(size_t size) {
 typedef struct peer_tls {
   mbedtls_entropy_context entropy;
   mbedtls_ctr_drbg_context random;
-  mbedtls_x509_crt certificate;
+  mbedtls_x509_crt certificate, authority;
   mbedtls_pk_context key;
   mbedtls_ssl_config config;
   mbedtls_ssl_ticket_context tickets;
@@ -344,6 +344,7 @@ static void peer_free(peer_t *peer) {
     mbedtls_ssl_ticket_free(&peer->tls->tickets);
     mbedtls_pk_free(&peer->tls->key);
     mbedtls_x509_crt_free(&peer->tls->certificate);
+    mbedtls_x509_crt_free(&peer->tls->authority);
     mbedtls_ctr_drbg_free(&peer->tls->random);
     mbedtls_entropy_free(&peer->tls->entropy);
     free(peer->tls);
@@ -409,6 +410,7 @@ void peer_tls(peer_t *peer, const char *certificate, const char *key) {
   mbedtls_entropy_init(&tls->entropy);
   mbedtls_ctr_drbg_init(&tls->random);
   mbedtls_x509_crt_init(&tls->certificate);
+  mbedtls_x509_crt_init(&tls->authority);
   mbedtls_pk_init(&tls->key);
   mbedtls_ssl_config_init(&tls->config);
   mbedtls_ssl_ticket_init(&tls->tickets);
@@ -436,6 +438,15 @@ void peer_tls(peer_t *peer, const char *certificate, const char *key) {
   mbedtls_ssl_conf_session_tickets_cb(&tls->config, mbedtls_ssl_ticket_write,
                                       mbedtls_ssl_ticket_parse, &tls->tickets);
   assert_int_equal(mbedtls_ssl_conf_own_cert(&tls->config, &tls->certificate, &tls->key), 0);
+}
+
+void peer_wants_certificate(peer_t *peer, const char *authority) {
+  peer_tls_t *tls = peer->tls;
+  assert_int_equal(mbedtls_x509_crt_parse(&tls->authority, (const unsigned char *)authority,
+                                          strlen(authority) + 1),
+                   0);
+  mbedtls_ssl_conf_ca_chain(&tls->config, &tls->authority, NULL);
+  mbedtls_ssl_conf_authmode(&tls->config, MBEDTLS_SSL_VERIFY_REQUIRED);
 }
 
 unsigned peer_accepted(const peer_t *peer) {

@@ -33,6 +33,8 @@ void peer_bytewise(peer_t *peer);
 void peer_proxy(peer_t *peer, const char *answer);
 /* TLS by mbedTLS, with that certificate and key, PEM. */
 void peer_tls(peer_t *peer, const char *certificate, const char *key);
+/* It wants a certificate of the client, too, signed by its own issuer. */
+void peer_wants_certificate(peer_t *peer, const char *authority);
 
 /* --- the connection made last ----------------------------------------------------------------- */
 
