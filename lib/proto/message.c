@@ -66,7 +66,8 @@ static void clear(const e2b__field_t *field, void *message) {
   }
 }
 
-static void clear_others(const e2b__message_t *type, const e2b__field_t *chosen, void *message) {
+void e2b__field_clear_others(const e2b__message_t *type, const e2b__field_t *chosen,
+                             void *message) {
   for (size_t i = 0; i < type->count; i++) {
     const e2b__field_t *field = &type->fields[i];
     if (field != chosen && (field->flags & E2B__ONEOF) != 0) clear(field, message);
@@ -94,10 +95,8 @@ static void *append(const e2b__field_t *field, void *message, e2b__arena_t *aren
   return element;
 }
 
-void *e2b__field_add(const e2b__message_t *type, const e2b__field_t *field, void *message,
-                     e2b__arena_t *arena) {
+void *e2b__field_add(const e2b__field_t *field, void *message, e2b__arena_t *arena) {
   if (e2b__field_is_list(field)) return append(field, message, arena);
-  if ((field->flags & E2B__ONEOF) != 0) clear_others(type, field, message);
   void *slot = e2b__field_slot(field, message);
   switch (field->type) {
   case E2B__FIELD_MESSAGE: {

@@ -45,7 +45,7 @@ static inline int take_varint(reader *r, span *in, uint64_t *value) {
   return long_varint(r, in, value);
 }
 
-static int take_bytes(reader *r, span *in, uint64_t len, span *bytes) {
+static inline int take_bytes(reader *r, span *in, uint64_t len, span *bytes) {
   if (len > (uint64_t)(in->end - in->at))
     return fault(r, "a length reaches past the message's end");
   bytes->at = in->at;
@@ -53,13 +53,13 @@ static int take_bytes(reader *r, span *in, uint64_t len, span *bytes) {
   return 0;
 }
 
-static int take_length(reader *r, span *in, span *bytes) {
+static inline int take_length(reader *r, span *in, span *bytes) {
   uint64_t len;
   int rc = take_varint(r, in, &len);
   return rc != 0 ? rc : take_bytes(r, in, len, bytes);
 }
 
-static int take_tag(reader *r, span *in, uint32_t *number, unsigned *wire) {
+static inline int take_tag(reader *r, span *in, uint32_t *number, unsigned *wire) {
   uint64_t tag;
   int rc = take_varint(r, in, &tag);
   if (rc != 0) return rc;
@@ -166,9 +166,12 @@ static int store_timestamp(reader *r, span in, e2b__timestamp_t *t) {
   return 0;
 }
 
-static int read_message(reader *r, const e2b__message_t *type, span in, void *message, int depth);
+/* `blank`: nothing is set in the struct yet. */
+static int read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
+                        int depth);
 
-static int store_length(reader *r, const e2b__field_t *field, span bytes, void *slot, int depth) {
+static int store_length(reader *r, const e2b__field_t *field, span bytes, void *slot, bool blank,
+                        int depth) {
   switch (field->type) {
   case E2B__FIELD_STRING: return store_string(r, bytes, slot);
   case E2B__FIELD_BYTES:
@@ -176,31 +179,32 @@ static int store_length(reader *r, const e2b__field_t *field, span bytes, void *
     return 0;
   case E2B__FIELD_TIMESTAMP: return store_timestamp(r, bytes, slot);
   case E2B__FIELD_MAP: return store_pair(r, bytes, slot);
-  default: return read_message(r, field->sub, bytes, slot, depth + 1);
+  default: return read_message(r, field->sub, bytes, slot, blank, depth + 1);
   }
 }
 
 /* The rest of a field whose wire type is the table's. */
-static int read_field(reader *r, const e2b__message_t *type, const e2b__field_t *field, span *in,
-                      void *message, int depth) {
+static int read_field(reader *r, const e2b__field_t *field, span *in, void *message, int depth) {
   uint64_t bits = 0;
   span bytes = {NULL, NULL};
   bool scalar = e2b__field_wire(field) == WIRE_VARINT;
   int rc = scalar ? take_varint(r, in, &bits) : take_length(r, in, &bytes);
   if (rc != 0) return rc;
-  void *slot = e2b__field_add(type, field, message, r->arena);
+  /* A message that comes twice merges. */
+  const bool blank = field->type != E2B__FIELD_MESSAGE || e2b__field_is_list(field) ||
+                     e2b__load_pointer(e2b__field_slot(field, message)) == NULL;
+  void *slot = e2b__field_add(field, message, r->arena);
   if (slot == NULL) return E2B_ENOMEM;
-  if (!scalar) return store_length(r, field, bytes, slot, depth);
+  if (!scalar) return store_length(r, field, bytes, slot, blank, depth);
   store_scalar(field, slot, bits);
   return 0;
 }
 
-static int read_packed(reader *r, const e2b__message_t *type, const e2b__field_t *field, span *in,
-                       void *message, int depth) {
+static int read_packed(reader *r, const e2b__field_t *field, span *in, void *message, int depth) {
   span values;
   int rc = take_length(r, in, &values);
   while (rc == 0 && values.at < values.end) {
-    rc = read_field(r, type, field, &values, message, depth);
+    rc = read_field(r, field, &values, message, depth);
   }
   return rc;
 }
@@ -216,7 +220,9 @@ static const e2b__field_t *find(const e2b__message_t *type, uint32_t number) {
   return NULL;
 }
 
-static int read_message(reader *r, const e2b__message_t *type, span in, void *message, int depth) {
+static int read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
+                        int depth) {
+  const e2b__field_t *chosen = NULL; /* of a oneof, the last */
   if (depth > E2B__MESSAGE_DEPTH) return fault(r, "the message is nested too deeply");
   while (in.at < in.end) {
     uint32_t number;
@@ -225,9 +231,14 @@ static int read_message(reader *r, const e2b__message_t *type, span in, void *me
     if (rc != 0) return rc;
     const e2b__field_t *field = find(type, number);
     if (field != NULL && wire == e2b__field_wire(field)) {
-      rc = read_field(r, type, field, &in, message, depth);
+      rc = read_field(r, field, &in, message, depth);
+      if (rc == 0 && (field->flags & E2B__ONEOF) != 0) {
+        if (!blank && chosen != field) e2b__field_clear_others(type, field, message);
+        blank = false;
+        chosen = field;
+      }
     } else if (field != NULL && wire == WIRE_LENGTH && e2b__field_is_list(field)) {
-      rc = read_packed(r, type, field, &in, message, depth); /* of a scalar, or it had matched */
+      rc = read_packed(r, field, &in, message, depth); /* of a scalar, or it had matched */
     } else {
       rc = skip(r, &in, number, wire);
     }
@@ -240,7 +251,7 @@ int e2b__message_decode_binary(const e2b__message_t *type, const char *data, siz
                                e2b__arena_t *arena, void *message, const char **why) {
   reader r = {arena, NULL};
   span in = {(const unsigned char *)data, (const unsigned char *)data + len};
-  int rc = read_message(&r, type, in, message, 0);
+  int rc = read_message(&r, type, in, message, true, 0);
   *why = r.why;
   return rc;
 }

@@ -78,10 +78,11 @@ const void *e2b__field_value(const e2b__field_t *field, const void *message, siz
 /* How many values an encoder has to write: the list's count, or 0 or 1. */
 size_t e2b__field_values(const e2b__field_t *field, const void *message);
 /* A place for one more value, present from now on: a zeroed element, the struct that a MESSAGE
- * points to (the old one, if there is one, so that messages merge), the slot otherwise. Other
- * members of the same oneof are gone. NULL when out of memory. */
-void *e2b__field_add(const e2b__message_t *type, const e2b__field_t *field, void *message,
-                     e2b__arena_t *arena);
+ * points to (the old one, if there is one, so that messages merge), the slot otherwise. NULL when
+ * out of memory. */
+void *e2b__field_add(const e2b__field_t *field, void *message, e2b__arena_t *arena);
+/* Of a oneof only `chosen` is left. */
+void e2b__field_clear_others(const e2b__message_t *type, const e2b__field_t *chosen, void *message);
 
 int e2b__message_encode_binary(const e2b__message_t *type, const void *message, e2b__buffer_t *out);
 int e2b__message_encode_json(const e2b__message_t *type, const void *message, e2b__buffer_t *out);

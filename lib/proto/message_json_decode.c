@@ -160,13 +160,12 @@ static bool read_scalar(reader *r, const e2b__field_t *field, void *slot) {
 }
 
 /* One value that is not null. The slot is made only once an enum's name is known. */
-static bool read_value(reader *r, const e2b__message_t *type, const e2b__field_t *field,
-                       void *message, int depth) {
+static bool read_value(reader *r, const e2b__field_t *field, void *message, int depth) {
   int32_t number = 0;
   bool known = true;
   if (field->type == E2B__FIELD_ENUM && !read_enum(r, field, &number, &known)) return false;
   if (!known) return true;
-  void *slot = e2b__field_add(type, field, message, r->arena);
+  void *slot = e2b__field_add(field, message, r->arena);
   if (slot == NULL) return no_memory(r);
   if (field->type == E2B__FIELD_MESSAGE) return read_message(r, field->sub, slot, depth + 1);
   if (field->type != E2B__FIELD_ENUM) return read_scalar(r, field, slot);
@@ -174,23 +173,21 @@ static bool read_value(reader *r, const e2b__message_t *type, const e2b__field_t
   return true;
 }
 
-static bool read_list(reader *r, const e2b__message_t *type, const e2b__field_t *field,
-                      void *message, int depth) {
+static bool read_list(reader *r, const e2b__field_t *field, void *message, int depth) {
   if (!e2b__json_scan_take(&r->scan, '[')) return bad_value(r, field, "not an array");
   if (e2b__json_scan_take(&r->scan, ']')) return true;
   do {
-    if (!read_value(r, type, field, message, depth)) return false;
+    if (!read_value(r, field, message, depth)) return false;
   } while (e2b__json_scan_take(&r->scan, ','));
   return e2b__json_scan_expect(&r->scan, ']');
 }
 
-static bool read_map(reader *r, const e2b__message_t *type, const e2b__field_t *field,
-                     void *message) {
+static bool read_map(reader *r, const e2b__field_t *field, void *message) {
   e2b__json_token_t name;
   if (!e2b__json_scan_take(&r->scan, '{')) return bad_value(r, field, "not an object");
   if (e2b__json_scan_take(&r->scan, '}')) return true;
   do {
-    e2b__str_pair_t *pair = e2b__field_add(type, field, message, r->arena);
+    e2b__str_pair_t *pair = e2b__field_add(field, message, r->arena);
     if (pair == NULL) return no_memory(r);
     if (!e2b__json_scan_name(&r->scan, &name) || !copy_text(r, name, &pair->name)) return false;
     if (!read_string(r, field, &pair->value)) return false;
@@ -235,13 +232,13 @@ static bool read_member(reader *r, const e2b__message_t *type, const e2b__field_
   if ((s->fields & bit) != 0) return bad_value(r, field, "the field comes twice");
   s->fields |= bit;
   if (e2b__json_scan_peek(&r->scan) == 'n') return e2b__json_scan_word(&r->scan, "null");
-  if (field->type == E2B__FIELD_MAP) return read_map(r, type, field, message);
-  if (e2b__field_is_list(field)) return read_list(r, type, field, message, depth);
+  if (field->type == E2B__FIELD_MAP) return read_map(r, field, message);
+  if (e2b__field_is_list(field)) return read_list(r, field, message, depth);
   if ((field->flags & E2B__ONEOF) != 0) {
     if (s->oneof) return bad_value(r, field, "another member of the oneof is already set");
     s->oneof = true;
   }
-  return read_value(r, type, field, message, depth);
+  return read_value(r, field, message, depth);
 }
 
 static bool read_message(reader *r, const e2b__message_t *type, void *message, int depth) {
