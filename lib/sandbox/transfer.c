@@ -273,7 +273,8 @@ static void on_drain(e2b__task_t *task) {
   }
 }
 
-/* curl asks for bytes. What it takes makes room; the rest moves up when half is gone. */
+/* curl asks for bytes. What it takes makes room; more is wanted before the last of them are gone.
+ */
 static size_t source(void *ctx, char *to, size_t size, bool *end) {
   e2b_transfer_t *transfer = ctx;
   e2b_upload_t *upload = transfer->upload;
@@ -284,11 +285,8 @@ static size_t source(void *ctx, char *to, size_t size, bool *end) {
   if (upload->taken == upload->line.len) {
     e2b__buffer_clear(&upload->line);
     upload->taken = 0;
-  } else if (upload->taken > upload->line.len / 2) {
-    e2b__buffer_consume(&upload->line, upload->taken);
-    upload->taken = 0;
   }
-  if (upload->refused && upload->line.len - upload->taken <= LINE_CEILING / 2) {
+  if (upload->refused && upload->line.len - upload->taken <= LINE_CEILING / 8) {
     upload->refused = false;
     e2b__queue_push(upload->queue, &upload->drain_task);
   }
@@ -303,6 +301,10 @@ int e2b_upload_write(e2b_upload_t *upload, const void *data, size_t len) {
   if (waiting > 0 && waiting + len > LINE_CEILING) {
     upload->refused = true;
     return E2B_EAGAIN;
+  }
+  if (upload->taken > waiting) { /* moving up costs less than was sent meanwhile */
+    e2b__buffer_consume(&upload->line, upload->taken);
+    upload->taken = 0;
   }
   int rc = e2b__buffer_append(&upload->line, data, len);
   if (rc == 0 && upload->transfer->exchange != NULL) {
