@@ -246,7 +246,8 @@ fi
 say "release (gcc, build/release)"
 released=no
 check "builds with gcc for release" build release -DCMAKE_C_COMPILER=gcc \
-  -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_PREFIX=$scratch/installed" &&
+  -DCMAKE_BUILD_TYPE=Release -DE2B_BUILD_BENCH=ON \
+  "-DCMAKE_INSTALL_PREFIX=$scratch/installed" &&
   released=yes
 
 first_program() {
@@ -313,6 +314,20 @@ if [ $released = yes ]; then
     check "find_package(e2b), shared" uses_cmake_package e2b
     check "find_package(e2b), static" uses_cmake_package e2b_static
     check "pkg-config" uses_pkg_config
+  fi
+fi
+
+# ---- what an operation costs ----
+
+if [ $released = yes ]; then
+  say "instructions and allocations of an operation, against the bare parts"
+  if command -v valgrind >/dev/null || { has_apt && apt_install build/install.log valgrind; }; then
+    guard() { python3 tests/guard/guard.py build/release "$1" | sed 's/^/   /'; }
+    for case in get_info run_command run_command_output; do
+      check "the cost of $case" guard "$case"
+    done
+  else
+    note "skipped: the guard of costs (valgrind cannot be installed)"
   fi
 fi
 
