@@ -24,7 +24,6 @@ say "servers"
 missing=()
 PATH=$PATH:/usr/sbin
 command -v nginx >/dev/null || missing+=(nginx-light)
-command -v nghttpx >/dev/null || missing+=(nghttp2-proxy)
 command -v openssl >/dev/null || missing+=(openssl)
 if [ ${#missing[@]} -gt 0 ]; then
   has_apt || die "please install: ${missing[*]}"

@@ -13,7 +13,7 @@ def measure(context, case):
     for program, server, of in (("get_info", "api", get_info), ("streams", "daemon", streams)):
         sizes = SIZES[:3] if context.quick else SIZES
         runs = {size: [] for size in sizes}
-        for _ in range(2 if context.quick else 5):
+        for _ in range(2 if context.quick else 3):
             for size in sizes:
                 result = context.run("ours", program, server, of(size), 180)
                 if "error" not in result:
@@ -37,7 +37,7 @@ def get_info(size):
 
 
 def streams(size):
-    return {"streams": size, "seconds": 20 if size < 1000 else 5}
+    return {"streams": size, "seconds": 10 if size < 1000 else 5}
 
 
 CASES = [Case(name="growth", program="", server="", show=CPU, measure=measure)]

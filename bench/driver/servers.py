@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The canned servers: nginx for fixed answers, a daemon of our own for streams, nghttpx for TLS."""
+"""The canned servers: a daemon of our own for streams, nginx for fixed answers and for TLS."""
 
 import os
 import shutil
@@ -85,23 +85,16 @@ class Servers:
                              stdout=subprocess.PIPE, text=True)
         port = int(process.stdout.readline())
         self.urls["daemon"] = f"http://127.0.0.1:{port}"
-        tls = free_port()
-        with open(self.scratch / "nghttpx.log", "w") as log:
-            proxy = self.spawn(
-                "nghttpx", f"--frontend=127.0.0.1,{tls}", f"--backend=127.0.0.1,{port}",
-                "--conf=/dev/null", "--workers=1", "--no-ocsp", "--accesslog-file=/dev/null",
-                "--backend-connections-per-frontend=0",
-                "--backlog=4096", "--frontend-read-timeout=1h", "--frontend-http2-read-timeout=1h",
-                "--backend-read-timeout=1h", "--frontend-http2-max-concurrent-streams=100",
-                self.key, self.certificate, stdout=log, stderr=log)
-        wait_for(tls, proxy)
-        self.urls["daemon_tls"] = f"https://127.0.0.1:{tls}"
+        self.start_nginx(port)
 
     def start_api(self):
-        plain, tls = free_port(), free_port()
+        self.start_daemon()
+
+    def start_nginx(self, daemon_port):
+        plain, tls, daemon_tls = free_port(), free_port(), free_port()
         values = {
-            "SCRATCH": self.scratch, "PLAIN": plain, "TLS": tls, "KEY": self.key,
-            "CERTIFICATE": self.certificate,
+            "SCRATCH": self.scratch, "PLAIN": plain, "TLS": tls, "DAEMON_TLS": daemon_tls,
+            "DAEMON": daemon_port, "KEY": self.key, "CERTIFICATE": self.certificate,
             "CREATED": (HERE / "created.json").read_text().strip(),
             "INFO": (HERE / "info.json").read_text().strip(),
         }
@@ -116,6 +109,7 @@ class Servers:
         wait_for(plain, process)
         self.urls["api"] = f"http://127.0.0.1:{plain}"
         self.urls["api_tls"] = f"https://127.0.0.1:{tls}"
+        self.urls["daemon_tls"] = f"https://127.0.0.1:{daemon_tls}"
 
     def stop(self):
         for process in reversed(self.processes):
