@@ -18,12 +18,13 @@ about() {
   machine_learning) echo "a model is trained in the sandbox; output is shown while it comes" ;;
   fan_out) echo "200 pieces of code over 20 sandboxes, from one thread" ;;
   embed) echo "an application's own loop: a TCP server that runs what it is sent" ;;
+  terminal) echo "an interactive Python session on a pseudo-terminal" ;;
   *) die "there is no example called $1" ;;
   esac
 }
 
 examples=("$@")
-[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out embed)
+[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out embed terminal)
 for example in "${examples[@]}"; do about "$example" >/dev/null; done
 
 bash scripts/install-deps.sh
