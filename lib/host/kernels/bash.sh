@@ -13,8 +13,8 @@ __e2b_running=
 declare -A __e2b_before=()
 
 # A cell comes as four lines: its code, its variables, the line that runs it, and one that ends it
-# once more, for when an interrupt took the line before. SIGINT is heeded by that line alone: one that
-# came while a line is read would leave the rest of it to be taken for commands.
+# once more, for when an interrupt took the line before. SIGINT is heeded while that line runs, and
+# no longer: while a line is read it would leave the rest of it to be taken for commands.
 trap '' INT
 
 # __e2b_variables [NAME VALUE]...: for the next cell alone.

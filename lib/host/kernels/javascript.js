@@ -151,7 +151,7 @@ function importEdits(node, edits) {
 function namesOf(pattern, names) {
   if (pattern === null) return
   if (pattern.type === 'Identifier') names.push(pattern.name)
-  for (const property of pattern.properties ?? []) namesOf(property.value ?? property.argument, names)
+  for (const { value, argument } of pattern.properties ?? []) namesOf(value ?? argument, names)
   for (const element of pattern.elements ?? []) namesOf(element, names)
   if (pattern.type === 'AssignmentPattern') namesOf(pattern.left, names)
   if (pattern.type === 'RestElement') namesOf(pattern.argument, names)
@@ -170,9 +170,10 @@ function importText(node, code) {
     if (specifier.type === 'ImportNamespaceSpecifier') all = local
     else taken.push(`${JSON.stringify(imported)}: ${local}`)
   }
-  if (all !== null && taken.length > 0) return `var ${all} = ${load}, {${taken.join(', ')}} = ${all};`
+  const names = `{${taken.join(', ')}}`
+  if (all !== null && taken.length > 0) return `var ${all} = ${load}, ${names} = ${all};`
   if (all !== null) return `var ${all} = ${load};`
-  return taken.length > 0 ? `var {${taken.join(', ')}} = ${load};` : `${load};`
+  return taken.length > 0 ? `var ${names} = ${load};` : `${load};`
 }
 
 // Replaces pieces of the code and keeps its lines where they are.
@@ -271,7 +272,7 @@ function compile(cell, isTypeScript) {
     code = stripTypes(cell)
     if (code === null)
       throw new Error(
-        'This sandbox cannot run TypeScript: its Node.js (' + process.version + ') does not strip ' +
+        `This sandbox cannot run TypeScript: its Node.js (${process.version}) does not strip ` +
           'types, and the package "typescript" is not installed'
       )
   }
@@ -293,15 +294,16 @@ function compile(cell, isTypeScript) {
       stripped = stripTypes(cell)
     } catch {}
     if (stripped === null || stripped === cell) return { script: code }
-    return compile(stripped, false, true)
+    return compile(stripped, false)
   }
 }
 
 // ---- interrupting ----
 
 // Only SIGINT ends code that does not return, and only while Node.js looks out for it; at any other
-// time, also while it begins or ceases to, the signal ends the process. So a thread of its own reads
-// the requests, and sends the signal when this state allows it.
+// time, also while it begins or ceases to, the signal ends the process. So a thread of its own
+// reads the requests, and sends the signal when this state allows it. What runs after an `await` is
+// not on the stack of the cell: it can only be interrupted where it awaits again.
 const IDLE = 0
 const RUNNING = 1 // on the stack: SIGINT ends it
 const SIGNALLED = 2 // it will

@@ -23,7 +23,8 @@ def make_shell(wire, output, capture, state):
 
     class Compiler(CachingCompiler):
         def get_code_name(self, raw_code, code, number):
-            return "/tmp/kernel_%d/%d.py" % (KERNEL_PID, zlib.crc32(code.encode("utf-8", "replace")))
+            checksum = zlib.crc32(code.encode("utf-8", "replace"))
+            return "/tmp/kernel_%d/%d.py" % (KERNEL_PID, checksum)
 
     class Publisher(DisplayPublisher):
         def publish(self, data, metadata=None, *, update=False, **_kwargs):
@@ -121,7 +122,9 @@ def run_code(loop, shell, interrupts, code):
         error = sys.exc_info()
 
     async def run():
-        if not shell.should_run_async(code, transformed_cell=transformed, preprocessing_exc_tuple=error):
+        if not shell.should_run_async(
+            code, transformed_cell=transformed, preprocessing_exc_tuple=error
+        ):
             return shell.run_cell(code, store_history=True)
         interrupts.task = asyncio.current_task()
         try:
