@@ -127,10 +127,10 @@ static void any_byte_passes(void **state) {
 static void signals_reach_the_program_in_front(void **state) {
   viewer *it = viewer_new(transport_of(state));
   e2b_terminal_t *terminal = viewer_opens(it);
-  viewer_types(it, "sh -c 'trap \"echo caught; exit 3\" INT; echo wait''ing; while :; do sleep "
+  viewer_types(it, "sh -c 'trap \"echo caught; exit 3\" TERM; echo wait''ing; while :; do sleep "
                    "0.05; done'\n");
   viewer_sees(it, "waiting\r\n");
-  assert_true(YES(e2b_terminal_signal(terminal, SIGINT)));
+  assert_true(YES(e2b_terminal_signal(terminal, SIGTERM)));
   viewer_sees(it, "caught\r\n");
   viewer_types(it, "echo the shell l''ives\n");
   viewer_sees(it, "the shell lives\r\n");
