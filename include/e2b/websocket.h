@@ -92,7 +92,7 @@ E2B_API const char *e2b_websocket_protocol(const e2b_websocket_t *websocket);
 /* Sends a message. Copied as far as the socket does not take it at once. 0; E2B_EAGAIN, and
  * on_drain follows, when max_pending_bytes wait (a message of any size is taken when nothing does);
  * E2B_EINVAL for text that is no UTF-8, or in the middle of a message sent in parts; E2B_ECLOSED
- * when it is closed, closing or lost; E2B_ENOMEM. */
+ * when it is closed, closing or lost; E2B_ETOOBIG past 512 MiB; E2B_ENOMEM. */
 E2B_API int e2b_websocket_send(e2b_websocket_t *websocket, e2b_message_kind_t kind,
                                const void *data, size_t len);
 /* Sends a part of a message; `kind` is that of the first part. */

@@ -12,6 +12,7 @@ enum {
   DEFAULT_CLOSE_MS = 5000,
   DEFAULT_MESSAGE = 64 << 20,
   DEFAULT_PENDING = 1 << 20,
+  LONGEST_FRAME = 512 << 20, /* it may have to be queued as a whole */
   REASON_MAX = E2B__CONTROL_MAX - 2
 };
 
@@ -233,6 +234,7 @@ int e2b__websocket_open(e2b__dialer_t *dialer, const e2b__websocket_options_t *o
 /* 0, or why nothing can be sent now. */
 static int may_send(e2b__websocket_t *websocket, size_t len) {
   if (websocket->state != E2B__WEBSOCKET_OPEN || websocket->socket.broken) return E2B_ECLOSED;
+  if (len > LONGEST_FRAME) return E2B_ETOOBIG;
   const size_t pending = e2b__socket_pending(&websocket->socket);
   const size_t most = websocket->max_pending_bytes;
   if (pending == 0 || (len <= most && pending <= most - len)) return 0;

@@ -98,7 +98,9 @@ int e2b__websocket_open(e2b__dialer_t *dialer, const e2b__websocket_options_t *o
 /* Sends a message as one frame. What the socket does not take at once is copied. 0; E2B_EAGAIN when
  * max_pending_bytes are in line (one of any size is taken when nothing is); E2B_EINVAL for text
  * that is no UTF-8, or while the parts of another message are being sent; E2B_ECLOSED before it is
- * open, and after a close was sent, received or the connection lost; E2B_ENOMEM, without effect. */
+ * open, and after a close was sent, received or the connection lost; E2B_ETOOBIG past 512 MiB;
+ * E2B_ENOMEM, without effect, unless the connection was in the middle of a frame: then it is lost.
+ */
 int e2b__websocket_send(e2b__websocket_t *websocket, e2b__websocket_kind_t kind, const void *data,
                         size_t len);
 /* The same for a part of a message, a frame of its own; `kind` counts for the first. Text may be

@@ -121,6 +121,8 @@ static void carries_messages_and_says_goodbye(void **state) {
   assert_int_equal(e2b_websocket_send(sc.websocket, E2B_MESSAGE_TEXT, "hello", 5), 0);
   assert_int_equal(e2b_websocket_send(sc.websocket, E2B_MESSAGE_TEXT, "\xff", 1), E2B_EINVAL);
   assert_int_equal(e2b_websocket_send(sc.websocket, 7, "x", 1), E2B_EINVAL);
+  assert_int_equal(e2b_websocket_send(sc.websocket, E2B_MESSAGE_BINARY, "x", 513 << 20),
+                   E2B_ETOOBIG);
   assert_int_equal(e2b_websocket_send_part(sc.websocket, E2B_MESSAGE_BINARY, "12", 2, 0), 0);
   assert_int_equal(e2b_websocket_send_part(sc.websocket, E2B_MESSAGE_BINARY, "34", 2, 1), 0);
   sc.inside = false;
