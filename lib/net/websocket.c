@@ -50,6 +50,7 @@ void e2b__websocket_end_with(e2b__websocket_t *websocket, int code, e2b_clock_t 
                               .clock = clock,
                               .why = why,
                               .opened = websocket->opened,
+                              .finished = websocket->socket.read_error == UV_EOF,
                               .close_code = websocket->close_code,
                               .reason = "",
                               .body = ""};

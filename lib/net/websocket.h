@@ -39,6 +39,7 @@ typedef struct e2b__websocket_end {
   e2b_clock_t clock;
   const char *why; /* for people, NUL-terminated; "" when there is nothing to add */
   bool opened;     /* on_open has come */
+  bool finished;   /* E2B_ECONNLOST: the peer had ended its side in order, it was no reset */
 
   /* Of the peer's close frame: its code, 1005 for one without, 0 when none came. Data after it was
    * ignored. */

@@ -57,7 +57,9 @@ e2b_error_t e2b__endpoint_error(e2b__arena_t *arena, const e2b__websocket_end_t 
     if (e2b__connect_error_decode(end->body != NULL ? end->body : "", len, arena, &answer) != 0) {
       return e2b__error(E2B_ENOMEM);
     }
-    return e2b__refusal_error(arena, (int)end->status, &answer);
+    e2b_error_t error = e2b__refusal_error(arena, (int)end->status, &answer);
+    error.retry_after_ms = end->retry_after_ms;
+    return error;
   }
   if (end->code == 0) {
     return e2b__error_text(arena, E2B_ECONNLOST,

@@ -120,7 +120,8 @@ static void on_drain(void *ctx) {
  * send, or none at all. The last looks like a connection that the server has closed in order. */
 static bool is_exit(const ttyd *it, const e2b__websocket_end_t *end) {
   if (!it->speaking || end->close_code == 1008) return false;
-  return end->code == 0 || end->code == E2B_EPROTOCOL || end->code == E2B_ECONNLOST;
+  return end->code == 0 || end->code == E2B_EPROTOCOL ||
+         (end->code == E2B_ECONNLOST && end->finished);
 }
 
 static void on_closed(void *ctx, const e2b__websocket_end_t *end) {

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include <signal.h>
+#include <stdio.h>
+
+#include "support/harness.h"
+#include "support/peer.h"
+
+/* A ttyd of the test's own words, as protocol 7.4 records those of the real one. */
+
+typedef struct stage {
+  harness_t h;
+  peer_t *peer;
+  e2b_sandbox_t *sandbox;
+  e2b_terminal_options options;
+  char url[64];
+  e2b_terminal_t *terminal;
+  e2b_future_t *future;
+  char seen[256];
+  size_t seen_len;
+  unsigned exits;
+  unsigned lost;
+  unsigned closed;
+  int closed_code;
+  bool known;
+} stage;
+
+static void on_data(e2b_terminal_t *terminal, const char *data, size_t len, void *user_data) {
+  stage *s = user_data;
+  (void)terminal;
+  assert_true(s->seen_len + len < sizeof s->seen);
+  memcpy(s->seen + s->seen_len, data, len);
+  s->seen_len += len;
+}
+
+static void on_exit_event(e2b_terminal_t *terminal, const e2b_terminal_exit_t *end,
+                          void *user_data) {
+  stage *s = user_data;
+  (void)terminal;
+  s->exits++;
+  s->known = end->known != 0;
+}
+
+static void on_lost(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
+  (void)terminal;
+  (void)error;
+  ((stage *)user_data)->lost++;
+}
+
+static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
+  stage *s = user_data;
+  (void)terminal;
+  s->closed++;
+  s->closed_code = error != NULL ? error->code : 0;
+}
+
+static void open_stage(stage *s) {
+  memset(s, 0, sizeof *s);
+  harness_start(&s->h);
+  e2b_client_options client;
+  harness_options(&s->h, NULL, &client);
+  client.debug = E2B_ON;
+  client.sandbox_url = NULL;
+  harness_client(&s->h, &client);
+  s->peer = peer_start(&s->h.loop);
+  harness_at_stop(&s->h, peer_stop, s->peer);
+  peer_add_headers(s->peer, "Sec-WebSocket-Protocol: tty\r\n");
+  e2b_future_t *future = e2b_sandbox_create(s->h.client, NULL);
+  assert_int_equal(harness_await(&s->h, future), 0);
+  s->sandbox = e2b_future_sandbox(future);
+  e2b_future_release(future);
+  snprintf(s->url, sizeof s->url, "http://127.0.0.1:%u/base", peer_port(s->peer));
+  E2B_INIT(&s->options);
+  s->options.transport = E2B_TRANSPORT_TTYD;
+  s->options.base_url = s->url;
+  s->options.on_data = on_data;
+  s->options.on_exit = on_exit_event;
+  s->options.on_lost = on_lost;
+  s->options.on_closed = on_closed;
+  s->options.user_data = s;
+}
+
+static void until_frames(stage *s, unsigned count) {
+  while (peer_frames(s->peer) < count) {
+    harness_turn_once(&s->h);
+  }
+}
+
+static void begin(stage *s) {
+  s->future = e2b_terminal_create(s->sandbox, &s->options);
+  until_frames(s, 1);
+}
+
+static void speak(stage *s) {
+  begin(s);
+  assert_false(e2b_future_is_done(s->future));
+  peer_frame(s->peer, FIN | BINARY, "1bash (host)", 12);
+  peer_frame(s->peer, FIN | BINARY, "2{ }", 4);
+  assert_int_equal(harness_await(&s->h, s->future), 0);
+  s->terminal = e2b_future_terminal(s->future);
+  assert_non_null(s->terminal);
+}
+
+static void close_stage(stage *s) {
+  e2b_terminal_release(s->terminal);
+  e2b_future_release(s->future);
+  e2b_sandbox_release(s->sandbox);
+  harness_stop(&s->h);
+}
+
+static void got(stage *s, unsigned nth, const char *text) {
+  peer_got_t frame;
+  until_frames(s, nth + 1);
+  assert_true(peer_got(s->peer, nth, &frame));
+  assert_int_equal(frame.first_byte, FIN | BINARY);
+  assert_string_equal(frame.data, text);
+}
+
+static void a_conversation(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  s.options.cols = 100;
+  s.options.rows = 40;
+  s.options.credential = "me:secret";
+  speak(&s);
+  const char *request = peer_request(s.peer);
+  assert_non_null(strstr(request, "GET /base/ws HTTP/1.1\r\n"));
+  assert_non_null(strstr(request, "Sec-WebSocket-Protocol: tty\r\n"));
+  assert_non_null(strstr(request, "Authorization: Basic bWU6c2VjcmV0\r\n"));
+  assert_null(strstr(request, "permessage-deflate"));
+  got(&s, 0, "{\"AuthToken\":\"bWU6c2VjcmV0\",\"columns\":100,\"rows\":40}");
+  peer_frame(s.peer, FIN | BINARY, "0hello ", 7);
+  peer_frame(s.peer, BINARY, "0wo", 3);
+  peer_frame(s.peer, FIN | CONTINUATION, "rld", 3);
+  peer_frame(s.peer, FIN | BINARY, "9unknown", 8);
+  while (s.seen_len < 11) {
+    harness_turn_once(&s.h);
+  }
+  assert_memory_equal(s.seen, "hello world", 11);
+  assert_int_equal(e2b_terminal_write(s.terminal, "", 0), 0); /* no message is empty */
+  assert_int_equal(e2b_terminal_write(s.terminal, "ls\n", 3), 0);
+  got(&s, 1, "0ls\n");
+  assert_int_equal(e2b_terminal_resize(s.terminal, 120, 50), 0);
+  got(&s, 2, "1{\"columns\":120,\"rows\":50}");
+  e2b_future_t *signal_future = e2b_terminal_signal(s.terminal, SIGINT);
+  assert_int_equal(harness_await(&s.h, signal_future), 0);
+  e2b_future_release(signal_future);
+  got(&s, 3, "0\x03");
+  signal_future = e2b_terminal_signal(s.terminal, SIGUSR1);
+  assert_int_equal(harness_await(&s.h, signal_future), E2B_EUNIMPLEMENTED);
+  e2b_future_release(signal_future);
+  assert_string_equal(e2b_terminal_id(s.terminal), "");
+  peer_frame(s.peer, FIN | CLOSE, "\x03\xe8", 2);
+  harness_until_count(&s.h, &s.closed, 1);
+  assert_int_equal(s.seen_len, 11);
+  assert_int_equal(s.exits, 1);
+  assert_false(s.known);
+  assert_int_equal(s.closed_code, 0);
+  close_stage(&s);
+}
+
+/* libwebsockets 5 sends a code that nobody may send, libwebsockets 4 nothing at all. */
+static void every_form_of_the_end(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  speak(&s);
+  peer_frame(s.peer, FIN | BINARY, "0last", 5);
+  peer_frame(s.peer, FIN | CLOSE, "\x03\xee", 2);
+  harness_until_count(&s.h, &s.closed, 1);
+  assert_int_equal(s.seen_len, 4);
+  assert_int_equal(s.exits, 1);
+  close_stage(&s);
+
+  open_stage(&s);
+  speak(&s);
+  peer_frame(s.peer, FIN | BINARY, "0last", 5);
+  peer_half_close(s.peer);
+  harness_until_count(&s.h, &s.closed, 1);
+  assert_int_equal(s.seen_len, 4);
+  assert_int_equal(s.exits, 1);
+  assert_int_equal(s.closed_code, 0);
+  close_stage(&s);
+}
+
+/* A reset is no end of a program. */
+static void a_lost_connection_ends_the_terminal(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  speak(&s);
+  e2b_future_t *wait = e2b_terminal_wait(s.terminal);
+  peer_reset(s.peer);
+  assert_int_equal(harness_await(&s.h, wait), E2B_ECONNLOST);
+  e2b_future_release(wait);
+  harness_until_count(&s.h, &s.closed, 1);
+  assert_int_equal(s.exits, 0);
+  assert_int_equal(s.lost, 0);
+  assert_int_equal(s.closed_code, E2B_ECONNLOST);
+  close_stage(&s);
+}
+
+static void a_wrong_credential(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  begin(&s);
+  peer_frame(s.peer, FIN | CLOSE, "\x03\xf0", 2);
+  peer_frame(s.peer, FIN | BINARY, "1bash", 5);
+  assert_int_equal(harness_await(&s.h, s.future), E2B_EAUTH);
+  assert_int_equal(s.closed, 0);
+  close_stage(&s);
+}
+
+static void a_refusal_without_a_word(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  begin(&s);
+  peer_close(s.peer);
+  assert_int_equal(harness_await(&s.h, s.future), E2B_ECONNLOST);
+  close_stage(&s);
+}
+
+static void killing_hangs_up(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  speak(&s);
+  e2b_future_t *kill_future = e2b_terminal_kill(s.terminal);
+  assert_int_equal(harness_await(&s.h, kill_future), 0);
+  assert_true(e2b_future_bool(kill_future));
+  e2b_future_release(kill_future);
+  harness_until_count(&s.h, &s.closed, 1);
+  assert_int_equal(s.exits, 1);
+  while (!peer_ended(s.peer)) {
+    harness_turn_once(&s.h);
+  }
+  close_stage(&s);
+}
+
+static void nobody_comes_back_to_one(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  s.future = e2b_terminal_get_by_id(s.sandbox, "1", &s.options);
+  assert_int_equal(harness_await(&s.h, s.future), E2B_EUNIMPLEMENTED);
+  e2b_terminal_list_options list;
+  E2B_INIT(&list);
+  list.transport = E2B_TRANSPORT_TTYD;
+  e2b_future_t *future = e2b_terminal_list(s.sandbox, &list);
+  assert_int_equal(harness_await(&s.h, future), E2B_EUNIMPLEMENTED);
+  e2b_future_release(future);
+  close_stage(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_conversation),
+      cmocka_unit_test(every_form_of_the_end),
+      cmocka_unit_test(a_lost_connection_ends_the_terminal),
+      cmocka_unit_test(a_wrong_credential),
+      cmocka_unit_test(a_refusal_without_a_word),
+      cmocka_unit_test(killing_hangs_up),
+      cmocka_unit_test(nobody_comes_back_to_one),
+  };
+  return cmocka_run_group_tests_name("terminal ttyd", tests, NULL, NULL);
+}
