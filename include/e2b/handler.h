@@ -30,8 +30,9 @@ typedef struct e2b_http_request {
 } e2b_http_request;
 
 /* Who is calling: the name of a caller, for which limits count and to whom the sandboxes belong
- * that it creates; copied at once. "" is the one caller of an application that tells none apart.
- * NULL refuses the request: 401. */
+ * that it creates; copied at once. A named caller reaches its own sandboxes only; "" is the one
+ * caller of an application that tells none apart, and reaches all of the API key's. NULL refuses
+ * the request: 401. Called inside e2b_handle_request(). */
 typedef const char *(*e2b_authorize_cb)(const e2b_http_request *request, void *user_data);
 
 typedef struct e2b_handler_options {
@@ -40,12 +41,16 @@ typedef struct e2b_handler_options {
   e2b_authorize_cb authorize;
   void *authorize_data;
   /* `Authorization: Bearer <this>`, compared in constant time. A browser's WebSocket, which cannot
-   * send that header, offers the sub-protocol "e2b-bearer.<this>" beside "e2b-terminal". */
+   * send that header, offers the sub-protocol "e2b-bearer.<this>" beside "e2b-terminal". Who has it
+   * is the caller "", without `authorize` being asked. */
   const char *bearer_token;
-  e2b_toggle_t allow_anyone; /* for development on loopback */
+  /* For development: without the other two, whoever can reach the server. Requests whose Host is
+   * not loopback (localhost, 127.0.0.0/8, [::1]) are refused, 403. */
+  e2b_toggle_t allow_anyone;
 
   /* Origins (scheme://host[:port]) whose pages may call from elsewhere: they get CORS headers and
-   * may open WebSockets. "*" is any. Default: none but the request's own host. */
+   * may open WebSockets. "*" is any, "null" that of files and sandboxed frames. Default: none but
+   * the request's own Host. */
   const char *const *allowed_origins;
   size_t allowed_origins_count;
 
@@ -60,12 +65,13 @@ typedef struct e2b_handler_options {
   const e2b_create_options *create;
 } e2b_handler_options;
 
-/* 0 and *handler; E2B_ENOMEM; E2B_EINVAL when the options name no way to tell who may call. The
- * client must outlive the handler. */
+/* 0 and *handler; E2B_ENOMEM; E2B_EINVAL when the options name no way to tell who may call. Closing
+ * the client ends all its streams and answers the requests under way with E2B_ECLOSED; the handler
+ * is still to be released then. */
 E2B_API int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *options,
                             e2b_handler_t **handler);
-/* Ends all its streams. Requests under way still get their answers; sandboxes live on. NULL is
- * allowed. */
+/* Ends all its streams. Requests under way still get their answers (503 where that would be a
+ * stream); sandboxes live on. NULL is allowed. */
 E2B_API void e2b_handler_release(e2b_handler_t *handler);
 
 /* A body that comes piece by piece (server-sent events), or, when the status is 101, the bytes of a
@@ -76,8 +82,10 @@ typedef struct e2b_http_response {
   int status;
   const e2b_pair_t *headers; /* Content-Length is the server's business */
   size_t headers_count;
-  e2b_bytes_t body;          /* empty when there is a stream */
-  e2b_http_stream_t *stream; /* NULL when there is none. Lent: see e2b_http_stream_start() */
+  e2b_bytes_t body; /* empty when there is a stream */
+  /* NULL when there is none, and from the moment on that the handler has ended it. Lent: see
+   * e2b_http_stream_start(). */
+  e2b_http_stream_t *stream;
 } e2b_http_response_t;
 
 /* Answers a request. Yields e2b_future_http_response(): it always succeeds, failures are answers

@@ -156,19 +156,49 @@ static bool check_requirements(e2b__handling_t *h) {
   return true;
 }
 
-/* Members that are not required, but whose wrong type would be passed over in silence. */
+static cJSON_bool is_count(const cJSON *member) {
+  return cJSON_IsNumber(member) && member->valuedouble >= 0;
+}
+
+static cJSON_bool is_size(const cJSON *member) {
+  return is_count(member) && member->valuedouble <= UINT16_MAX;
+}
+
+/* Members that are not required, but whose wrong type would be passed over in silence. An object
+ * stands before its members. False: answered. */
 static bool check_types(e2b__handling_t *h) {
-  static const char *const texts[] = {"sandboxId", "terminalId", "runtime", "encoding"};
-  for (size_t i = 0; i < E2B__COUNT(texts); i++) {
-    const cJSON *member = cJSON_GetObjectItemCaseSensitive(h->body, texts[i]);
-    if (member == NULL || cJSON_IsNull(member) || cJSON_IsString(member)) continue;
-    e2b__handling_fail(h, 400, "Field '%s' must be a string", texts[i]);
+  static const struct {
+    const char *object; /* NULL: the body itself */
+    const char *field;
+    cJSON_bool (*is)(const cJSON *member);
+    const char *what;
+  } members[] = {
+      {NULL, "sandboxId", cJSON_IsString, "a string"},
+      {NULL, "terminalId", cJSON_IsString, "a string"},
+      {NULL, "runtime", cJSON_IsString, "a string"},
+      {NULL, "encoding", cJSON_IsString, "a string"},
+      {NULL, "cwd", cJSON_IsString, "a string"},
+      {NULL, "stream", cJSON_IsBool, "true or false"},
+      {NULL, "options", cJSON_IsObject, "an object"},
+      {"options", "sandboxId", cJSON_IsString, "a string"},
+      {"options", "runtime", cJSON_IsString, "a string"},
+      {"options", "timeout", is_count, "a number of milliseconds"},
+      {NULL, "terminalOptions", cJSON_IsObject, "an object"},
+      {"terminalOptions", "command", cJSON_IsString, "a string"},
+      {"terminalOptions", "cwd", cJSON_IsString, "a string"},
+      {"terminalOptions", "cols", is_size, "a number up to 65535"},
+      {"terminalOptions", "rows", is_size, "a number up to 65535"},
+  };
+  for (size_t i = 0; i < E2B__COUNT(members); i++) {
+    const char *in = members[i].object;
+    const cJSON *object = in != NULL ? cJSON_GetObjectItemCaseSensitive(h->body, in) : h->body;
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, members[i].field);
+    if (member == NULL || cJSON_IsNull(member) || members[i].is(member)) continue;
+    e2b__handling_fail(h, 400, "Field '%s%s%s' must be %s", in != NULL ? in : "",
+                       in != NULL ? "." : "", members[i].field, members[i].what);
     return false;
   }
-  const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "options");
-  if (options == NULL || cJSON_IsNull(options) || cJSON_IsObject(options)) return true;
-  e2b__handling_fail(h, 400, "Field 'options' must be an object");
-  return false;
+  return true;
 }
 
 /* False: answered. */

@@ -186,11 +186,7 @@ static live_run *live_run_new(e2b__handling_t *h) {
 }
 
 static void run_live(e2b__handling_t *h, start_cb start) {
-  if (h->caller->streams >= h->handler->options.max_streams) {
-    e2b__handling_fail(h, 429, "Too many streams at once (limit %u)",
-                       h->handler->options.max_streams);
-    return;
-  }
+  if (!e2b__http_stream_may(h)) return;
   e2b_run_options options;
   init_options(h, &options);
   options.on_stdout = on_live_stdout;
@@ -198,7 +194,7 @@ static void run_live(e2b__handling_t *h, start_cb start) {
   options.text = 1;
   live_run *run = live_run_new(h);
   options.user_data = run;
-  h->stream = run != NULL ? e2b__http_stream_new(h, &live_source, run) : NULL;
+  if (run != NULL) (void)e2b__http_stream_new(h, &live_source, run);
   e2b_future_t *future = h->stream != NULL ? start(h, &options) : NULL;
   if (future == NULL) {
     if (h->stream != NULL) h->stream->source = NULL;

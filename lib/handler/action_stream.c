@@ -19,10 +19,8 @@ typedef struct stream_request {
 } stream_request;
 
 static const char *header(const e2b_http_request *request, const char *name) {
-  for (size_t i = 0; i < request->headers_count; i++) {
-    if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
-  }
-  return "";
+  const char *value = e2b__request_header(request, name);
+  return value != NULL ? value : "";
 }
 
 /* A parameter of the query; "" when it is not there, too long, or malformed. */
@@ -96,11 +94,6 @@ void e2b__action_start_stream(e2b__handling_t *h, const e2b_http_request *reques
   if (wanted.socket && !check_upgrade(h, request, &wanted)) return;
   if (!is_terminal_id(wanted.terminal_id)) {
     e2b__handling_fail(h, 404, "Terminal with ID %s not found", wanted.terminal_id);
-    return;
-  }
-  if (h->caller->streams >= h->handler->options.max_streams) {
-    e2b__handling_fail(h, 429, "Too many streams at once (limit %u)",
-                       h->handler->options.max_streams);
     return;
   }
   const char *last = header(request, "Last-Event-ID");

@@ -73,24 +73,9 @@ static int read_envs(e2b__handling_t *h, const cJSON *env, e2b_pair_t **pairs) {
   return -1;
 }
 
-/* False: answered. */
-static bool check_options(e2b__handling_t *h, const cJSON *options) {
-  const cJSON *command = cJSON_GetObjectItemCaseSensitive(options, "command");
-  if (options != NULL && !cJSON_IsNull(options) && !cJSON_IsObject(options)) {
-    e2b__handling_fail(h, 400, "Field 'terminalOptions' must be an object");
-    return false;
-  }
-  if (command != NULL && !cJSON_IsNull(command) && !cJSON_IsString(command)) {
-    e2b__handling_fail(h, 400, "Field 'terminalOptions.command' must be a string");
-    return false;
-  }
-  return true;
-}
-
 void e2b__action_terminal_create(e2b__handling_t *h) {
   const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "terminalOptions");
   e2b_pair_t *envs;
-  if (!check_options(h, options)) return;
   const int envs_count = read_envs(h, cJSON_GetObjectItemCaseSensitive(options, "env"), &envs);
   if (envs_count < 0) return;
   e2b_terminal_options terminal;

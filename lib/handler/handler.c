@@ -89,6 +89,11 @@ static bool keep_options(e2b_handler_t *handler, const e2b_handler_options *give
   return ok;
 }
 
+/* Their terminals and runs end with the client, so nothing more comes. */
+static void on_client_close(e2b__guest_t *guest) {
+  e2b__http_stream_close_all(E2B__CONTAINER(guest, e2b_handler_t, guest));
+}
+
 static void set_defaults(e2b_handler_options *options) {
   if (options->max_body_bytes == 0) options->max_body_bytes = DEFAULT_BODY_BYTES;
   if (options->max_sandboxes == 0) options->max_sandboxes = DEFAULT_SANDBOXES;
@@ -121,6 +126,9 @@ int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *given,
   set_defaults(&made->options);
   made->client = client;
   e2b__queue_acquire(&client->queue);
+  made->guest.on_client_close = on_client_close;
+  e2b__list_init(&made->guest.node);
+  if (client->state == E2B__CLIENT_OPEN) e2b__guest_add(client, &made->guest);
   *handler = made;
   return 0;
 }
@@ -131,6 +139,10 @@ void e2b__handler_hold(e2b_handler_t *handler) {
 
 void e2b__handler_drop(e2b_handler_t *handler) {
   if (--handler->refs > 0) return;
+  /* Requests that outlived the release may have left some. */
+  e2b__operators_free(handler);
+  e2b__lease_forget(handler, NULL);
+  e2b__list_remove(&handler->guest.node);
   e2b__arena_free(&handler->arena);
   e2b__queue_t *queue = &handler->client->queue;
   e2b__free(handler);

@@ -36,7 +36,8 @@ struct e2b_terminal;
 struct e2b_handler {
   unsigned refs;
   e2b_client_t *client; /* by a reference on its queue */
-  e2b__arena_t arena;   /* of the options' strings */
+  e2b__guest_t guest;
+  e2b__arena_t arena; /* of the options' strings */
   e2b_handler_options options;
   e2b_create_options create;
   e2b__list_t callers;
@@ -83,6 +84,7 @@ struct e2b__handling {
   e2b_runtime_t runtime;  /* of its lease */
   e2b_runtime_t asked;    /* by this request */
   void (*taken)(e2b__handling_t *h); /* goes on when the sandbox is there */
+  bool entered;                      /* the application has been called */
   bool making;                       /* inner makes a sandbox; counted among the caller's */
   bool made;    /* it was made for this request, and nobody has been told of it */
   bool running; /* counted among the caller's runs */
@@ -97,8 +99,16 @@ struct e2b__handling {
 
 /* handling.c */
 e2b__handling_t *e2b__handling_new(e2b_handler_t *handler, e2b_future_t *outer);
+/* Around a call of the application's, which may close the client: that ends the request. False: it
+ * is gone. */
+void e2b__handling_enter(e2b__handling_t *h);
+bool e2b__handling_leave(e2b__handling_t *h);
 /* Calls `next` with the future when it is decided, unless the request was given up by then. */
 void e2b__handling_await(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next);
+/* The same for what must be let go of: then `orphaned` gets the future instead, or NULL when there
+ * was no memory for one. */
+void e2b__handling_await_or(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next,
+                            e2b__handling_cb orphaned);
 /* Begins the envelope of a success; the action adds its members to h->json and says done. */
 void e2b__handling_begin(e2b__handling_t *h);
 void e2b__handling_done(e2b__handling_t *h);
@@ -109,11 +119,14 @@ void e2b__handling_fail(e2b__handling_t *h, int status, const char *fmt, ...)
 void e2b__handling_fail_with(e2b__handling_t *h, const e2b_error_t *error);
 /* An answer without a body. */
 void e2b__handling_answer_empty(e2b__handling_t *h, int status, bool preflight);
-/* An answer whose body (200) or bytes (101) are h->stream's. */
+/* An answer whose body (200) or bytes (101) are h->stream's, unless the handler has closed it. */
 void e2b__handling_answer_stream(e2b__handling_t *h, int status, const e2b_pair_t *headers,
                                  size_t count);
 /* The HTTP status that a failure of the library's means. */
 int e2b__handling_status(const e2b_error_t *error);
+
+/* request.c: the value of a header, NULL when there is none. */
+const char *e2b__request_header(const e2b_http_request *request, const char *name);
 
 /* action.c: what a request may ask for. */
 typedef struct e2b__action {

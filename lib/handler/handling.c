@@ -21,10 +21,8 @@ typedef struct answer {
 static void answer_free(void *value) {
   answer *a = value;
   /* Nobody took the stream over: it ends with the answer. */
-  if (a->response.stream != NULL) {
-    a->response.stream->lent_by = NULL;
-    e2b_http_stream_close(a->response.stream);
-  }
+  e2b__http_stream_lend(a->response.stream, NULL);
+  e2b_http_stream_close(a->response.stream);
   e2b__free(a->body);
   e2b__free(a->origin);
   e2b__free(a);
@@ -33,7 +31,8 @@ static void answer_free(void *value) {
 static void handling_free(e2b__handling_t *h) {
   if (h->running) h->caller->runs--;
   if (h->making) h->caller->sandboxes--;
-  if (h->stream != NULL) e2b_http_stream_close(h->stream);
+  e2b__http_stream_lend(h->stream, NULL);
+  e2b_http_stream_close(h->stream);
   e2b_sandbox_release(h->sandbox);
   e2b__caller_drop(h->caller);
   cJSON_Delete(h->body);
@@ -49,6 +48,7 @@ static void handling_free(e2b__handling_t *h) {
 static void abandon(void *work) {
   e2b__handling_t *h = work;
   h->outer = NULL;
+  if (h->entered) return; /* whoever is inside sees to it */
   if (h->inner == NULL) {
     handling_free(h);
   } else if (!h->making) {
@@ -83,14 +83,31 @@ e2b__handling_t *e2b__handling_new(e2b_handler_t *handler, e2b_future_t *outer) 
   return h;
 }
 
-void e2b__handling_await(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next) {
+void e2b__handling_enter(e2b__handling_t *h) {
+  h->entered = true;
+}
+
+bool e2b__handling_leave(e2b__handling_t *h) {
+  h->entered = false;
+  if (h->outer != NULL) return true;
+  handling_free(h);
+  return false;
+}
+
+void e2b__handling_await_or(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next,
+                            e2b__handling_cb orphaned) {
   h->next = next;
-  h->orphaned = NULL;
+  h->orphaned = orphaned;
   h->inner = future;
   const int rc = e2b_future_then(future, on_inner, h);
   if (rc == 0) return;
   h->inner = NULL;
+  if (orphaned != NULL) orphaned(h, NULL);
   e2b__handling_fail(h, 500, "%s", e2b_code_text(rc));
+}
+
+void e2b__handling_await(e2b__handling_t *h, e2b_future_t *future, e2b__handling_cb next) {
+  e2b__handling_await_or(h, future, next, NULL);
 }
 
 /* --- answers ------------------------------------------------------------------------------------
@@ -110,6 +127,7 @@ static answer *answer_new(e2b__handling_t *h, int status) {
   a->response.body.ptr = "";
   add_header(a, "Cache-Control", "no-store");
   add_header(a, "Vary", "Origin");
+  add_header(a, "X-Content-Type-Options", "nosniff");
   if (h->origin != NULL) {
     a->origin = h->origin;
     h->origin = NULL;
@@ -220,6 +238,10 @@ void e2b__handling_answer_empty(e2b__handling_t *h, int status, bool preflight) 
 
 void e2b__handling_answer_stream(e2b__handling_t *h, int status, const e2b_pair_t *headers,
                                  size_t count) {
+  if (h->stream == NULL) {
+    e2b__handling_fail(h, 503, "The handler is closed");
+    return;
+  }
   e2b__arena_t *arena = e2b__future_arena(h->outer);
   answer *a = answer_new(h, status);
   for (size_t i = 0; a != NULL && i < count; i++) {
@@ -233,7 +255,7 @@ void e2b__handling_answer_stream(e2b__handling_t *h, int status, const e2b_pair_
   }
   if (a != NULL) {
     a->response.stream = h->stream;
-    h->stream->lent_by = &a->response;
+    e2b__http_stream_lend(h->stream, &a->response.stream);
     h->stream = NULL;
   }
   send_answer(h, a);

@@ -32,7 +32,7 @@ void e2b__operators_free(e2b_handler_t *handler) {
   }
 }
 
-static void expire(e2b_handler_t *handler) {
+void e2b__operators_expire(e2b_handler_t *handler) {
   const uint64_t now = uv_now(handler->client->loop);
   size_t count = 0;
   e2b__list_t *node = handler->operators.next;
@@ -98,7 +98,6 @@ static void on_attached(e2b__handling_t *h, e2b_future_t *done) {
 }
 
 void e2b__operator_take(e2b__handling_t *h, const char *terminal_id, e2b__operator_cb next) {
-  expire(h->handler);
   operator_t *it = find(h, terminal_id);
   if (it != NULL) {
     use(h, it);

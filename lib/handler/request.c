@@ -3,11 +3,13 @@
 #include <strings.h>
 
 #include "handler/handler.h"
+#include "handler/origin.h"
+#include "handler/terminal.h"
 
 /* The door: who calls from where, with what. Nothing of the sandboxes is looked at before that is
  * settled. */
 
-static const char *header(const e2b_http_request *request, const char *name) {
+const char *e2b__request_header(const e2b_http_request *request, const char *name) {
   for (size_t i = 0; i < request->headers_count; i++) {
     if (strcasecmp(request->headers[i].name, name) == 0) return request->headers[i].value;
   }
@@ -17,17 +19,14 @@ static const char *header(const e2b_http_request *request, const char *name) {
 /* --- where from: a page of another site must not use the visitor's credentials ------------------
  */
 
-/* "https://app.example:8443" is the page's own when the request went to "app.example:8443". */
 static bool is_own_origin(const e2b_http_request *request, const char *origin) {
-  const char *host = header(request, "Host");
-  const char *at = strstr(origin, "://");
-  return host != NULL && at != NULL && strcasecmp(at + 3, host) == 0;
+  const char *host = e2b__request_header(request, "Host");
+  return host != NULL && e2b__origin_is_of(origin, host);
 }
 
 static bool is_allowed_origin(const e2b_handler_t *handler, const char *origin) {
   for (size_t i = 0; i < handler->options.allowed_origins_count; i++) {
-    const char *allowed = handler->options.allowed_origins[i];
-    if (strcmp(allowed, "*") == 0 || strcasecmp(allowed, origin) == 0) return true;
+    if (e2b__origin_matches(handler->options.allowed_origins[i], origin)) return true;
   }
   return false;
 }
@@ -40,9 +39,22 @@ static bool is_plain(const char *text) {
   return true;
 }
 
+/* Where nobody has to say who he is, a name that somebody else lets point to this machine must not
+ * make his page the server's own. False: answered. */
+static bool check_host(e2b__handling_t *h, const e2b_http_request *request) {
+  const e2b_handler_options *options = &h->handler->options;
+  const char *host = e2b__request_header(request, "Host");
+  if (options->authorize != NULL || options->bearer_token != NULL || host == NULL ||
+      e2b__host_is_loopback(host)) {
+    return true;
+  }
+  e2b__handling_fail(h, 403, "Without a credential only loopback is served");
+  return false;
+}
+
 /* False: answered. */
 static bool check_origin(e2b__handling_t *h, const e2b_http_request *request) {
-  const char *origin = header(request, "Origin");
+  const char *origin = e2b__request_header(request, "Origin");
   if (origin == NULL || is_own_origin(request, origin)) return true;
   if (!is_plain(origin) || !is_allowed_origin(h->handler, origin)) {
     e2b__handling_fail(h, 403, "Origin not allowed");
@@ -68,12 +80,12 @@ static bool equal(const char *expected, const char *given, size_t given_len) {
 }
 
 static bool has_bearer(const e2b_http_request *request, const char *token) {
-  const char *value = header(request, "Authorization");
+  const char *value = e2b__request_header(request, "Authorization");
   if (value != NULL && strncasecmp(value, "Bearer ", 7) == 0) {
     return equal(token, value + 7, strlen(value + 7));
   }
   static const char prefix[] = "e2b-bearer.";
-  const char *offered = header(request, "Sec-WebSocket-Protocol");
+  const char *offered = e2b__request_header(request, "Sec-WebSocket-Protocol");
   while (offered != NULL && *offered != '\0') {
     offered += strspn(offered, " ,\t");
     const size_t len = strcspn(offered, " ,\t");
@@ -86,7 +98,7 @@ static bool has_bearer(const e2b_http_request *request, const char *token) {
 }
 
 /* The caller's name, or NULL. */
-static const char *authorize(e2b_handler_t *handler, const e2b_http_request *request) {
+static const char *authorize(const e2b_handler_t *handler, const e2b_http_request *request) {
   const e2b_handler_options *options = &handler->options;
   if (options->bearer_token != NULL && has_bearer(request, options->bearer_token)) return "";
   if (options->authorize != NULL) {
@@ -120,7 +132,8 @@ static bool read_body(e2b__handling_t *h, const e2b_http_request *request) {
 static void serve(e2b__handling_t *h, const e2b_http_request *request) {
   const char *method = request->method != NULL ? request->method : "";
   const bool get = strcmp(method, "GET") == 0;
-  if (!check_origin(h, request)) return;
+  e2b__operators_expire(h->handler);
+  if (!check_host(h, request) || !check_origin(h, request)) return;
   if (strcmp(method, "OPTIONS") == 0) {
     e2b__handling_answer_empty(h, 204, h->origin != NULL);
     return;
@@ -129,7 +142,13 @@ static void serve(e2b__handling_t *h, const e2b_http_request *request) {
     e2b__handling_fail(h, 405, "Only POST requests are supported");
     return;
   }
+  e2b__handling_enter(h);
   const char *name = authorize(h->handler, request);
+  if (!e2b__handling_leave(h)) return;
+  if (h->handler->released) {
+    e2b__handling_fail(h, 503, "The handler is closed");
+    return;
+  }
   if (name == NULL) {
     e2b__handling_fail(h, 401, "Unauthorized");
     return;

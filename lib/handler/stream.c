@@ -7,8 +7,8 @@ enum {
 };
 
 static void claim(e2b_http_stream_t *stream) {
-  if (stream->lent_by != NULL) stream->lent_by->stream = NULL;
-  stream->lent_by = NULL;
+  if (stream->lent_to != NULL) *stream->lent_to = NULL;
+  stream->lent_to = NULL;
 }
 
 static void forget(e2b_http_stream_t *stream) {
@@ -70,10 +70,24 @@ static void on_task(e2b__task_t *task) {
   forget(stream);
 }
 
-e2b_http_stream_t *e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *source,
-                                        void *ctx) {
+bool e2b__http_stream_may(e2b__handling_t *h) {
+  const unsigned limit = h->handler->options.max_streams;
+  if (h->handler->released) {
+    e2b__handling_fail(h, 503, "The handler is closed");
+    return false;
+  }
+  if (h->caller->streams < limit) return true;
+  e2b__handling_fail(h, 429, "Too many streams at once (limit %u)", limit);
+  return false;
+}
+
+void e2b__http_stream_lend(e2b_http_stream_t *stream, e2b_http_stream_t **owner) {
+  if (stream != NULL) stream->lent_to = owner;
+}
+
+int e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *source, void *ctx) {
   e2b_http_stream_t *stream = e2b__calloc(1, sizeof *stream);
-  if (stream == NULL) return NULL;
+  if (stream == NULL) return E2B_ENOMEM;
   stream->handler = h->handler;
   e2b__handler_hold(stream->handler);
   stream->caller = h->caller;
@@ -85,7 +99,9 @@ e2b_http_stream_t *e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stre
   e2b__task_init(&stream->task, on_task);
   e2b__list_init(&stream->node);
   e2b__list_append(&stream->handler->streams, &stream->node);
-  return stream;
+  h->stream = stream;
+  e2b__http_stream_lend(stream, &h->stream);
+  return 0;
 }
 
 static void hold_source(e2b_http_stream_t *stream) {

@@ -32,7 +32,7 @@ struct e2b_http_stream {
   e2b__list_t node; /* in handler->streams */
   e2b_handler_t *handler;
   e2b__caller_t *caller;
-  e2b_http_response_t *lent_by; /* the answer that names it, until somebody starts it */
+  e2b_http_stream_t **lent_to; /* who names it, the request or its answer, until it is started */
   e2b__http_stream_state_t state;
   const e2b__http_stream_source_t *source; /* NULL once it let go, or was told */
   void *ctx;
@@ -45,9 +45,13 @@ struct e2b_http_stream {
   e2b__task_t task; /* delivers what was kept, and the end */
 };
 
-/* NULL when out of memory. `ctx` is the source's, which hears `gone` unless it finishes first. */
-e2b_http_stream_t *e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *source,
-                                        void *ctx);
+/* False: the caller has as many as it may, and that is answered. */
+bool e2b__http_stream_may(e2b__handling_t *h);
+/* Makes h->stream. 0 or E2B_ENOMEM. `ctx` is the source's, which hears `gone` unless it finishes
+ * first. */
+int e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *source, void *ctx);
+/* From now on *owner names it, and becomes NULL when it ends; NULL: nobody does. */
+void e2b__http_stream_lend(e2b_http_stream_t *stream, e2b_http_stream_t **owner);
 /* Sends; keeps what the owner does not take now. 0, E2B_ENOMEM, or E2B_ETOOBIG when the source went
  * on although it was told to pause: then it should finish. */
 int e2b__http_stream_write(e2b_http_stream_t *stream, const void *data, size_t len);

@@ -152,11 +152,18 @@ static void on_made(e2b__handling_t *h, e2b_future_t *done) {
   h->taken(h);
 }
 
-/* The handler's metadata, the caller and the runtime. `pairs` has room for two more. */
+/* The handler's metadata, the caller and the runtime. `pairs` has room for two more. What the
+ * application's own say under the same names does not count: JSON would have two. */
 static size_t add_metadata(const e2b__handling_t *h, e2b_pair_t *pairs) {
   static const char *const names[] = {NULL, "python", "node"};
-  size_t count = h->handler->create.metadata_count;
-  memcpy(pairs, h->handler->create.metadata, count * sizeof *pairs);
+  const e2b_create_options *create = &h->handler->create;
+  size_t count = 0;
+  for (size_t i = 0; i < create->metadata_count; i++) {
+    const char *name = create->metadata[i].name;
+    if (strcmp(name, e2b__handling_owner_key) == 0) continue;
+    if (strcmp(name, "runtime") == 0 && h->runtime != E2B_RUNTIME_AUTO) continue;
+    pairs[count++] = create->metadata[i];
+  }
   if (*h->caller->name != '\0') {
     pairs[count].name = e2b__handling_owner_key;
     pairs[count++].value = h->caller->name;
@@ -175,6 +182,7 @@ void e2b__handling_make_sandbox(e2b__handling_t *h, void (*next)(e2b__handling_t
     return;
   }
   const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "options");
+  h->runtime = h->asked;
   if (!e2b__handling_read_runtime(h, options, &h->runtime)) return;
   e2b_create_options create = h->handler->create;
   e2b_pair_t *pairs = e2b__calloc(create.metadata_count + 2, sizeof *pairs);

@@ -28,6 +28,7 @@ typedef struct viewer {
   e2b_http_stream_t *stream; /* NULL when the browser has gone */
   e2b_terminal_t *terminal;  /* NULL until it is there, and when it was let go */
   e2b__server_socket_t *socket;
+  char *sandbox_id;
   char *terminal_id;
   bool connected; /* that was said */
   bool yielded;   /* the terminal's last callback gives a reference back */
@@ -38,6 +39,7 @@ typedef struct viewer {
 static void drop(viewer *v) {
   if (--v->refs > 0) return;
   e2b__server_socket_free(v->socket);
+  e2b__free(v->sandbox_id);
   e2b__free(v->terminal_id);
   e2b__free(v);
 }
@@ -105,7 +107,7 @@ __attribute__((format(printf, 2, 3))) static void notice(viewer *v, const char *
   va_start(args, fmt);
   const int len = vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
-  if (v->stream == NULL) return;
+  if (v->stream == NULL || len < 0 || (size_t)len >= sizeof text) return;
   if (v->socket != NULL) {
     check(v, e2b__server_socket_send(v->socket, true, text, (size_t)len));
     return;
@@ -124,8 +126,11 @@ static unsigned active_connections(const viewer *v) {
   const e2b_handler_t *handler = v->stream->handler;
   for (e2b__list_t *node = handler->streams.next; node != &handler->streams; node = node->next) {
     const e2b_http_stream_t *stream = E2B__CONTAINER(node, e2b_http_stream_t, node);
-    if (stream->source != &source) continue;
-    if (strcmp(((const viewer *)stream->ctx)->terminal_id, v->terminal_id) == 0) count++;
+    const viewer *other = stream->source == &source ? stream->ctx : NULL;
+    if (other != NULL && strcmp(other->terminal_id, v->terminal_id) == 0 &&
+        strcmp(other->sandbox_id, v->sandbox_id) == 0) {
+      count++;
+    }
   }
   return count;
 }
@@ -287,6 +292,8 @@ static void on_attached(e2b__handling_t *h, e2b_future_t *done) {
     if (v->held) e2b_terminal_pause(v->terminal);
     say_connected(v, v->terminal, 0);
     answer(h, it->socket_key);
+    /* What came before may have been the end, or the handler has closed the stream. */
+    if (v->stream == NULL) let_terminal_go(v);
   }
   drop(v);
 }
@@ -297,8 +304,8 @@ static viewer *viewer_new(e2b__handling_t *h, const e2b__viewing_t *viewing) {
   if (v == NULL) return NULL;
   v->refs = 1;
   v->terminal_id = e2b__strdup(viewing->terminal_id);
-  h->stream = v->terminal_id != NULL ? e2b__http_stream_new(h, &source, v) : NULL;
-  if (h->stream == NULL) {
+  v->sandbox_id = e2b__strdup(h->id);
+  if (v->terminal_id == NULL || v->sandbox_id == NULL || e2b__http_stream_new(h, &source, v) != 0) {
     drop(v);
     return NULL;
   }
@@ -310,6 +317,7 @@ static viewer *viewer_new(e2b__handling_t *h, const e2b__viewing_t *viewing) {
 }
 
 void e2b__terminal_view(e2b__handling_t *h, const e2b__viewing_t *viewing) {
+  if (!e2b__http_stream_may(h)) return;
   viewer *v = viewer_new(h, viewing);
   attaching *it = v != NULL ? e2b__calloc(1, sizeof *it) : NULL;
   if (it == NULL) {
@@ -333,6 +341,5 @@ void e2b__terminal_view(e2b__handling_t *h, const e2b__viewing_t *viewing) {
   v->refs++;
   h->work = it; /* the request's own data has been read by now */
   e2b_future_t *future = e2b_terminal_get_by_id(h->sandbox, viewing->terminal_id, &options);
-  e2b__handling_await(h, future, on_attached);
-  h->orphaned = on_orphaned;
+  e2b__handling_await_or(h, future, on_attached, on_orphaned);
 }

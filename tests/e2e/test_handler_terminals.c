@@ -193,6 +193,15 @@ static void each_says_what_it_misses(void **state) {
           "Field 'terminalOptions.command' must be a string");
   refused(400, "create", ",\"terminalOptions\":{\"env\":{\"A\":1}}",
           "Field 'terminalOptions.env' must be an object of strings");
+  refused(400, "create", ",\"terminalOptions\":{\"cols\":70000}",
+          "Field 'terminalOptions.cols' must be a number up to 65535");
+  refused(400, "create", ",\"terminalOptions\":{\"rows\":\"24\"}",
+          "Field 'terminalOptions.rows' must be a number up to 65535");
+  refused(400, "create", ",\"terminalOptions\":{\"cwd\":[]}",
+          "Field 'terminalOptions.cwd' must be a string");
+  refused(400, "getById", ",\"terminalId\":1", "Field 'terminalId' must be a string");
+  refused(400, "list", ",\"terminalId\":{}", "Field 'terminalId' must be a string");
+  refused(400, "write", member("1", ",\"data\":[1]"), "Field 'data' must be a string");
 }
 
 static void unknown_terminals_are_not_found(void **state) {

@@ -114,8 +114,9 @@ static void check_socket(const char *data, size_t len) {
   h.handler = handler;
   h.caller = e2b__caller_get(handler, "");
   HOLDS(h.caller != NULL);
-  e2b_http_stream_t *stream = e2b__http_stream_new(&h, &source, NULL);
-  HOLDS(stream != NULL);
+  HOLDS(e2b__http_stream_new(&h, &source, NULL) == 0);
+  e2b_http_stream_t *stream = h.stream;
+  e2b__http_stream_lend(stream, NULL);
   e2b__server_socket_t *it = e2b__server_socket_new(stream, &events, NULL);
   HOLDS(it != NULL);
   for (size_t at = 0; at < len; at += 7) {
