@@ -50,13 +50,23 @@ install_rust() {
   mkdir -p "$there/rust" && cp -r bench/peers/rust/* "$there/rust/" &&
     (cd "$there/rust" && cargo build --release --quiet --target-dir target)
 }
+install_ws() {
+  command -v npm >/dev/null || { has_apt && apt_install build/bench-npm.log npm; } || return 1
+  mkdir -p "$there/ws" && cp bench/peers/ws/* "$there/ws/" &&
+    (cd "$there/ws" && npm install --no-fund --no-audit --silent)
+}
+install_go() {
+  command -v go >/dev/null || { has_apt && apt_install build/bench-go.log golang-go; } || return 1
+  mkdir -p "$there/go" && cp bench/peers/go/* "$there/go/" &&
+    (cd "$there/go" && go build -o bench-peer .)
+}
 if [ $peers = yes ]; then
   say "peers"
-  for peer in js py rust; do
+  for peer in js py rust ws go; do
     if quietly "build/bench-peer-$peer.log" "install_$peer"; then
       note "$peer: there"
     else
-      note "$peer: skipped, it cannot be installed here (an older cargo or Python, or no registry)"
+      note "$peer: skipped, it cannot be installed here (an older cargo, Go or Python, or no registry)"
     fi
   done
 fi

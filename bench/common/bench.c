@@ -55,10 +55,14 @@ static double cpu_us(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-uint64_t bench_now_us(void) {
+uint64_t bench_now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_now_us(void) {
+  return bench_now_ns() / 1000;
 }
 
 void bench_start(void) {
@@ -68,22 +72,26 @@ void bench_start(void) {
   wall_at_start = bench_now_us();
 }
 
-void bench_latency(uint64_t us) {
+void bench_latency_ns(uint64_t ns) {
   unsigned power = 0;
-  while (us >> power >= 2 * CLASSES_A_POWER) {
+  while (ns >> power >= 2 * CLASSES_A_POWER) {
     power++;
   }
-  const uint64_t at = (uint64_t)power * CLASSES_A_POWER + (us >> power);
+  const uint64_t at = (uint64_t)power * CLASSES_A_POWER + (ns >> power);
   classes[at < CLASSES ? at : CLASSES - 1]++;
   latencies++;
 }
 
-static double percentile(double part) {
+void bench_latency(uint64_t us) {
+  bench_latency_ns(us * 1000);
+}
+
+static double percentile_us(double part) {
   uint64_t left = (uint64_t)((double)latencies * part);
   for (unsigned at = 0; at < CLASSES; at++) {
     if (classes[at] > left) {
       const unsigned power = at < 2 * CLASSES_A_POWER ? 0 : at / CLASSES_A_POWER - 1;
-      return (double)((uint64_t)(at - power * CLASSES_A_POWER) << power);
+      return (double)((uint64_t)(at - power * CLASSES_A_POWER) << power) / 1000;
     }
     left -= classes[at];
   }
@@ -119,9 +127,9 @@ int bench_finish(uint64_t operations, uint64_t bytes, uint64_t failed) {
   const double cpu = cpu_us() - cpu_at_start;
   const uint64_t wall = bench_now_us() - wall_at_start;
   printf("{\"operations\":%llu,\"bytes\":%llu,\"failed\":%llu,\"cpu_us\":%.0f,\"wall_us\":%llu,"
-         "\"peak_kb\":%llu,\"p50_us\":%.0f,\"p99_us\":%.0f%s}\n",
+         "\"peak_kb\":%llu,\"p50_us\":%.2f,\"p99_us\":%.2f%s}\n",
          (unsigned long long)operations, (unsigned long long)bytes, (unsigned long long)failed, cpu,
-         (unsigned long long)wall, (unsigned long long)peak_kb(), percentile(0.5), percentile(0.99),
-         notes);
+         (unsigned long long)wall, (unsigned long long)peak_kb(), percentile_us(0.5),
+         percentile_us(0.99), notes);
   return failed != 0 || operations == 0;
 }

@@ -18,8 +18,10 @@ void bench_die(const char *why);
 void bench_start(void);
 /* On the same clock in every process of this machine. */
 uint64_t bench_now_us(void);
+uint64_t bench_now_ns(void);
 /* One operation took so long, or one event was so late. */
 void bench_latency(uint64_t us);
+void bench_latency_ns(uint64_t ns);
 /* A further number of this program in the line. */
 void bench_note(const char *name, double value);
 /* Memory of this process that is resident now. */

@@ -36,9 +36,12 @@ def find_peers(folder):
         "js": ["node", str(folder / "js" / "bench.mjs")],
         "py": [str(folder / "py" / "bin" / "python"), str(BENCH / "peers" / "py" / "bench.py")],
         "rust": [str(folder / "rust" / "target" / "release" / "bench-peer")],
+        "ws": ["node", str(folder / "ws" / "bench.mjs")],
+        "go": [str(folder / "go" / "bench-peer")],
     }
     there = {"js": folder / "js" / "node_modules" / "e2b", "py": folder / "py" / "ready",
-             "rust": folder / "rust" / "target" / "release" / "bench-peer"}
+             "rust": folder / "rust" / "target" / "release" / "bench-peer",
+             "ws": folder / "ws" / "node_modules" / "ws", "go": folder / "go" / "bench-peer"}
     return {name: command for name, command in commands.items() if there[name].exists()}
 
 

@@ -4,9 +4,10 @@
 import math
 from xml.sax.saxutils import escape
 
-COLORS = {"ours": "#0b6e4f", "floor": "#9aa5b1", "rust": "#b7410e", "py": "#3572a5", "js": "#c9a800"}
+COLORS = {"ours": "#0b6e4f", "floor": "#9aa5b1", "rust": "#b7410e", "py": "#3572a5", "js": "#c9a800",
+          "ws": "#7a9a3a", "go": "#00a0c0"}
 LABELS = {"ours": "libe2b", "floor": "bare parts (1.0)", "rust": "Rust, reqwest", "py": "Python e2b",
-          "js": "JavaScript e2b"}
+          "js": "JavaScript e2b", "ws": "Node, ws", "go": "Go, gorilla"}
 ROW, LEFT, WIDTH, TOP = 22, 270, 560, 64
 
 
@@ -58,7 +59,7 @@ def draw(rows, machine, date):
         ends = sorted(x(v) for v in found.values())
         out.append(f'<line x1="{ends[0]:.1f}" x2="{ends[-1]:.1f}" y1="{y}" y2="{y}" '
                    'stroke="#cccccc"/>')
-        for who in ("floor", "js", "py", "rust", "ours"):
+        for who in ("floor", "js", "py", "rust", "ws", "go", "ours"):
             if who in found:
                 out.append(f'<circle cx="{x(found[who]):.1f}" cy="{y}" r="5" fill="{COLORS[who]}">'
                            f'<title>{LABELS[who]}: {found[who]:.2f}x</title></circle>')

@@ -3,7 +3,8 @@
 
 from . import programs
 
-NAMES = {"floor": "floor", "js": "JS", "py": "Python", "rust": "Rust"}
+NAMES = {"floor": "floor", "js": "JS", "py": "Python", "rust": "Rust", "ws": "node ws",
+         "go": "Go"}
 
 
 def judge(case, label, runs, errors):

@@ -6,7 +6,8 @@
  *
  * What a started program "prints" is told by its arguments, which stand in the request as they are
  * in both encodings: `hello` (one line, then the end), `flood CHUNK TOTAL`, `tick` (one event a
- * second with the time in it, for ever). Files are TOTAL bytes long: `/files?path=TOTAL`.
+ * second with the time in it, for ever). Files are TOTAL bytes long: `/files?path=TOTAL`. A
+ * terminal agent's `ensure` finds one at once, whose WebSockets terminals.c has.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ static void on_closed(uv_handle_t *handle) {
 void connection_close(connection_t *connection) {
   if (uv_is_closing((uv_handle_t *)&connection->tcp)) return;
   ticks_forget(connection);
+  terminal_forget(connection);
   uv_close((uv_handle_t *)&connection->tcp, on_closed);
 }
 
@@ -120,8 +122,10 @@ static void start(connection_t *connection, const request_t *request) {
     flood_start(connection, request->json, (size_t)number[0], number[1]);
   } else if (memmem(request->body, request->body_len, "tick", 4) != NULL) {
     ticks_start(connection, request->json);
+  } else if (memmem(request->body, request->body_len, "ensure", 6) != NULL) {
+    line(connection, request->json, TERMINAL_ADDRESS);
   } else {
-    hello(connection, request->json);
+    line(connection, request->json, "hello\n");
   }
 }
 
@@ -201,6 +205,11 @@ static void take(connection_t *connection, const char *data, size_t len) {
     return;
   }
   end[2] = '\0';
+  const char *key = header(connection->head, "\r\nsec-websocket-key:");
+  if (key != NULL) {
+    terminal_accept(connection, key);
+    return;
+  }
   const char *body = end + 4;
   const size_t body_len = (size_t)(connection->head + connection->head_len - body);
   on_head(connection);
@@ -226,6 +235,8 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf) {
   if (len < 0) {
     connection_close(stream->data);
+  } else if (len > 0 && ((connection_t *)stream->data)->terminal != NULL) {
+    terminal_take(stream->data, buf->base, (size_t)len);
   } else if (len > 0) {
     take(stream->data, buf->base, (size_t)len);
   }

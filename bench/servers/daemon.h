@@ -19,6 +19,7 @@ typedef struct connection {
   const struct block *block;
   struct connection *next_tick;
   struct connection **at_tick; /* what points here; NULL: no ticks */
+  struct terminal *terminal;   /* it is a terminal's WebSocket */
   bool json;
 } connection_t;
 
@@ -36,9 +37,19 @@ void connection_close(connection_t *connection);
 
 /* events.c: streams of process events, in both encodings */
 void events_init(uv_loop_t *loop);
-void hello(connection_t *connection, bool json);
+/* One line of output, a literal; then the end. */
+void line(connection_t *connection, bool json, const char *output);
 void flood_start(connection_t *connection, bool json, size_t chunk, uint64_t total);
 void ticks_start(connection_t *connection, bool json);
 void ticks_forget(connection_t *connection);
+
+/* terminals.c: WebSockets of terminals */
+#define TERMINAL_ADDRESS                                                         \
+  "{\"protocol\":1,\"port\":49982,\"secret\":\"00000000000000000000000000000000" \
+  "00000000000000000000000000000000\"}\n"
+/* `key` is the rest of the request's head from there on. */
+void terminal_accept(connection_t *connection, const char *key);
+void terminal_take(connection_t *connection, char *data, size_t len);
+void terminal_forget(connection_t *connection);
 
 #endif

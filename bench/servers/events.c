@@ -129,12 +129,17 @@ static void put_end(text_t *out, bool json) {
   put_text(out, "0\r\n\r\n");
 }
 
-void hello(connection_t *connection, bool json) {
-  static text_t answers[2];
-  text_t *answer = &answers[json];
-  if (answer->len == 0) {
+void line(connection_t *connection, bool json, const char *output) {
+  static struct {
+    const char *output;
+    text_t text;
+  } answers[2];
+  text_t *answer = &answers[json].text;
+  if (answers[json].output != output) {
+    answers[json].output = output;
+    answer->len = 0;
     put_head(answer, json);
-    put_stdout(answer, json, "hello\n", 6);
+    put_stdout(answer, json, output, strlen(output));
     put_end(answer, json);
   }
   connection_write(connection, answer->data, answer->len);
