@@ -72,6 +72,13 @@ void e2b__host_link_signal(e2b__host_link_t *link, int pid, int signal) {
   if (pid >= FIRST_PID) link->ended = pid;
 }
 
+int e2b__host_link_signal_then(e2b__host_link_t *link, int pid, int signal,
+                               e2b__host_start_t *start) {
+  (void)start;
+  e2b__host_link_signal(link, pid, signal);
+  return E2B_ESYSTEM;
+}
+
 void e2b__host_link_hang_up(e2b__host_link_t *link) {
   link->hung_up = true;
 }

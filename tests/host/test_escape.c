@@ -158,7 +158,7 @@ static void namespaces(void **state) {
   ISOLATED;
   nobody_can("unshare -Ur sh -c 'cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness'");
   nobody_can("unshare -Ur chroot /proc/1/root true");
-  nobody_can("unshare -Urnm sh -c 'mount -t sysfs none /mnt && ls /mnt/class/net/[!l]*'");
+  nobody_can("unshare -Urnm sh -c 'mount -t sysfs none /srv && ls /srv/class/net/[!l]*'");
   nobody_can("unshare -Urpf --mount-proc sh -c 'ls -d /proc/[0-9]*' | grep -x /proc/100");
   nobody_can("nsenter -t 1 -n true || nsenter -t 1 -m true || nsenter --net=/proc/1/ns/net true");
   /* Keys of the kernel's keyrings belong to a user namespace: the machine's are not listed. */

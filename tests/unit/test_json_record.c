@@ -66,8 +66,8 @@ static void absent_null_and_of_another_type_are_the_default(void **state) {
   (void)state;
   static const char *const texts[] = {
       "{}",
-      "{\"text\":null,\"number\":null,\"time\":null,\"toggle\":null,\"pairs\":null,\"nested\":"
-      "null}",
+      "{\"text\":null,\"number\":null,\"time\":null,\"toggle\":null}",
+      "{\"pairs\":null,\"nested\":null}",
       "{\"text\":1,\"number\":\"1\",\"time\":5,\"toggle\":\"true\",\"pairs\":[],\"nested\":[]}",
       "{\"text\":[\"x\"],\"number\":{},\"time\":\"soon\",\"toggle\":1,\"pairs\":{},\"nested\":{}}",
       "{\"Text\":\"x\",\"nested\":{\"text\":\"x\"},\"inner\":\"x\"}"};
