@@ -263,7 +263,8 @@ static e2b_terminal_t *make_terminal(e2b_sandbox_t *sandbox, size_t side) {
   e2b_terminal_t *terminal = e2b_future_terminal(OK(e2b_terminal_create(sandbox, &options)));
   snprintf(request_texts[side], sizeof request_texts[side],
            "GET /api/compute?action=terminal.connect&sandboxId=%s&terminalId=%s HTTP/1.1\r\n"
-           "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+           "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "
+           "13\r\n"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
            "Sec-WebSocket-Protocol: e2b-terminal\r\n\r\n",
            e2b_sandbox_id(sandbox), e2b_terminal_id(terminal));
