@@ -171,9 +171,8 @@ E2B_API void e2b_terminal_close(e2b_terminal_t *terminal);
 
 /* Stops and goes on delivering output. A paused terminal stops reading its socket; AGENT: for
  * `hold_ms` its program is held back once the ring is full, then it runs on and on_gap tells what
- * was missed. A pause of more than two minutes costs the connection: it ends in on_lost and
- * on_restored. JUPYTER keeps everything in its memory meanwhile; ENVD's program blocks, for every
- * viewer. */
+ * was missed. JUPYTER's server keeps everything in its memory meanwhile; ENVD's program blocks, for
+ * every viewer. */
 E2B_API void e2b_terminal_pause(e2b_terminal_t *terminal);
 E2B_API void e2b_terminal_resume(e2b_terminal_t *terminal);
 

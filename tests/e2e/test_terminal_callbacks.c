@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
 #include "support/cutter.h"
 #include "support/viewer.h"
@@ -269,12 +270,70 @@ static void anything_inside_any_callback(void **state) {
   }
 }
 
+/* --- given up at any time -----------------------------------------------------------------------
+ */
+
+static void never(e2b_terminal_t *t, const char *data, size_t len, void *user_data) {
+  (void)t;
+  (void)data;
+  (void)len;
+  require(!*(bool *)user_data, "nothing comes after the cancel");
+}
+
+/* A fresh handle and a fresh client each time, so that whoever starts the agent is cut short too.
+ */
+static void given_up_at_any_time(void **state) {
+  if (scene.server.host == NULL) server_skip(&scene.server, "not the host in the process");
+  for (unsigned turns = 0; turns < 120; turns += turns < 20 ? 1 : 5) {
+    for (unsigned closes = 0; closes < 2; closes++) {
+      bool given_up = false;
+      stage it = {.what = &actions[0]};
+      e2b_client_options client;
+      server_options(&scene.server, &client);
+      it.client = e2b_client_new(scene.loop, &client);
+      e2b_future_t *connect = e2b_sandbox_connect(it.client, e2b_sandbox_id(scene.sandbox), NULL);
+      assert_int_equal(e2b_future_await(connect, LONG_ENOUGH_MS), 0);
+      it.sandbox = e2b_future_sandbox(connect);
+      e2b_future_release(connect);
+      static const char *const args[] = {"-c", "echo words; exit 0", NULL};
+      e2b_terminal_options options;
+      E2B_INIT(&options);
+      options.transport = *(const e2b_transport_t *)*state;
+      options.program = "/bin/sh";
+      options.args = args;
+      options.on_data = never;
+      options.user_data = &given_up;
+      e2b_future_t *create = e2b_terminal_create(it.sandbox, &options);
+      e2b_sandbox_release(it.sandbox);
+      for (unsigned i = 0; i < turns; i++) {
+        if (turns < 20) uv_run(scene.loop, UV_RUN_NOWAIT);
+        if (turns >= 20) scene_turn(1, NULL);
+      }
+      const bool early = !e2b_future_is_done(create);
+      if (closes == 0) e2b_future_cancel(create);
+      if (closes == 1) e2b_client_close(it.client, on_client_closed, &it);
+      given_up = early || closes == 1;
+      if (early) {
+        assert_int_equal(e2b_future_error(create)->code, closes == 0 ? E2B_ECANCELED : E2B_ECLOSED);
+      }
+      scene_turn(2, NULL);
+      e2b_future_release(create);
+      if (closes == 0) e2b_client_close(it.client, on_client_closed, &it);
+      while (!it.client_closed) {
+        scene_turn(5, NULL);
+      }
+    }
+  }
+}
+
 static e2b_transport_t agent = E2B_TRANSPORT_AGENT;
 static e2b_transport_t envd = E2B_TRANSPORT_ENVD;
 
 static const struct CMUnitTest tests[] = {
     {"anything inside any callback (agent)", anything_inside_any_callback, NULL, viewer_tidy,
      &agent},
+    {"given up at any time (agent)", given_up_at_any_time, NULL, viewer_tidy, &agent},
+    {"given up at any time (envd)", given_up_at_any_time, NULL, viewer_tidy, &envd},
     {"anything inside any callback (envd)", anything_inside_any_callback, NULL, viewer_tidy, &envd},
 };
 
