@@ -57,8 +57,9 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
   int rc = list == NULL ? E2B_ENOMEM
                         : e2b__sandbox_infos_parse(arena, result->body, result->body_len, &items,
                                                    &list->count);
-  if (rc == 0 && result->next_token != NULL && *result->next_token != '\0') {
-    list->next_token = e2b__arena_strndup(arena, result->next_token, strlen(result->next_token));
+  const char *next_token = e2b__exchange_header(result->exchange, "x-next-token");
+  if (rc == 0 && next_token != NULL && *next_token != '\0') {
+    list->next_token = e2b__arena_strndup(arena, next_token, strlen(next_token));
     if (list->next_token == NULL) rc = E2B_ENOMEM;
   }
   if (rc != 0) {
@@ -66,8 +67,8 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
     return;
   }
   list->items = items;
-  list->total_running =
-      result->total_running != NULL ? strtoll(result->total_running, NULL, 10) : -1;
+  const char *total_running = e2b__exchange_header(result->exchange, "x-total-running");
+  list->total_running = total_running != NULL ? strtoll(total_running, NULL, 10) : -1;
   e2b__future_succeed(op->future, list, NULL);
 }
 

@@ -109,8 +109,7 @@ static void on_done(void *ctx, const e2b__http_result_t *http_result) {
   result.buffer = &call->body;
   if (result.code == 0) {
     result.retry_after_ms = e2b__exchange_retry_after_ms(call->exchange);
-    result.next_token = e2b__exchange_header(call->exchange, "x-next-token");
-    result.total_running = e2b__exchange_header(call->exchange, "x-total-running");
+    result.exchange = call->exchange;
   }
   call->exchange = NULL;
   finish(call, &result);

@@ -29,9 +29,8 @@ typedef struct e2b__call_result {
   size_t body_len;
   uint64_t retry_after_ms;
   unsigned attempts;
-  const char *next_token; /* the header X-Next-Token, NULL when there is none */
-  const char *total_running;
-  e2b__buffer_t *buffer; /* what holds `body`: may be detached */
+  e2b__exchange_t *exchange; /* for e2b__exchange_header(); NULL unless an answer came */
+  e2b__buffer_t *buffer;     /* what holds `body`: may be detached */
 } e2b__call_result_t;
 
 typedef void (*e2b__call_cb)(void *ctx, const e2b__call_result_t *result);

@@ -53,7 +53,8 @@ void e2b__exchange_arm(e2b__exchange_t *exchange) {
   const uint64_t now = uv_now(exchange->http->loop);
   if (due == UINT64_MAX) {
     uv_timer_stop(&exchange->timer);
-  } else {
+  } else if (exchange->armed_ms > due || !uv_is_active((uv_handle_t *)&exchange->timer)) {
+    exchange->armed_ms = due;
     uv_timer_start(&exchange->timer, on_clock, due > now ? due - now : 0, 0);
   }
 }

@@ -75,6 +75,7 @@ struct e2b__exchange {
   uint64_t entered_ms; /* when it was asked for */
   uint64_t started_ms; /* when it entered the multi */
   uint64_t activity_ms;
+  uint64_t armed_ms;         /* when the timer fires, if it runs */
   int refusal;               /* what on_data answered */
   bool got_head;             /* of the answer, to its last line */
   bool got_body;             /* of the answer */

@@ -20,9 +20,10 @@ struct e2b__origin {
   e2b__origin_t *next; /* of the same hash */
   e2b__list_t node;    /* in http->runnable */
   e2b__http_t *http;
+  char *text; /* "https://host:port", as URLs have it */
+  size_t text_len;
   char *host;
   uint16_t port;
-  bool https;
   origin_version version;
   e2b__list_t line;
   e2b__list_t resolving;
@@ -39,16 +40,17 @@ struct e2b__origin {
   e2b__lookup_t *lookup;
 };
 
-static uint32_t hash_of(const char *host, uint16_t port) {
-  uint32_t hash = 2166136261u ^ port;
-  for (const char *c = host; *c != '\0'; c++) {
-    hash = (hash ^ (unsigned char)*c) * 16777619u;
+static uint32_t hash_of(const char *text, size_t len) {
+  uint32_t hash = 2166136261u;
+  for (size_t i = 0; i < len; i++) {
+    hash = (hash ^ (unsigned char)text[i]) * 16777619u;
   }
   return hash;
 }
 
 static void origin_free(e2b__origin_t *origin) {
   e2b__list_remove(&origin->node);
+  e2b__free(origin->text);
   e2b__free(origin->host);
   e2b__free(origin->addresses);
   e2b__free(origin);
@@ -74,17 +76,21 @@ static void forget_stale(e2b__http_t *http, e2b__origin_t **bucket) {
   }
 }
 
-static e2b__origin_t *origin_new(e2b__http_t *http, e2b__url_t *url, e2b__origin_t **bucket) {
+static e2b__origin_t *origin_new(e2b__http_t *http, const e2b__url_t *url, const char *text,
+                                 size_t text_len, e2b__origin_t **bucket) {
   e2b__origin_t *origin = e2b__calloc(1, sizeof *origin);
   if (origin == NULL) return NULL;
   origin->http = http;
+  origin->text = e2b__strndup(text, text_len);
+  origin->text_len = text_len;
   origin->host = e2b__strdup(url->host);
-  if (origin->host == NULL) {
+  if (origin->text == NULL || origin->host == NULL) {
+    e2b__free(origin->text);
+    e2b__free(origin->host);
     e2b__free(origin);
     return NULL;
   }
   origin->port = url->port;
-  origin->https = url->https;
   origin->dial_host = http->proxy_host != NULL ? http->proxy_host : origin->host;
   origin->dial_port = http->proxy_host != NULL ? http->proxy_port : origin->port;
   origin->unannounced = e2b__dns_known(origin->dial_host) != NULL;
@@ -99,21 +105,24 @@ static e2b__origin_t *origin_new(e2b__http_t *http, e2b__url_t *url, e2b__origin
   return origin;
 }
 
-static e2b__origin_t *origin_of(e2b__http_t *http, const char *text, int *rc) {
-  e2b__url_t url;
-  *rc = e2b__url_parse(text, &url);
-  if (*rc != 0) return NULL;
-  e2b__origin_t **bucket = &http->origins[hash_of(url.host, url.port) % E2B__COUNT(http->origins)];
+/* All URLs of one server begin alike, being made from one text; so only the first is taken apart.
+ */
+static e2b__origin_t *origin_of(e2b__http_t *http, const char *url_text, int *rc) {
+  const char *host = strstr(url_text, "://");
+  const size_t len = host != NULL ? (size_t)(host + 3 - url_text) + strcspn(host + 3, "/?#") : 0;
+  e2b__origin_t **bucket = &http->origins[hash_of(url_text, len) % E2B__COUNT(http->origins)];
   e2b__origin_t *origin = *bucket;
-  while (origin != NULL && (origin->port != url.port || origin->https != url.https ||
-                            strcmp(origin->host, url.host) != 0)) {
+  *rc = 0;
+  while (origin != NULL && (origin->text_len != len || memcmp(origin->text, url_text, len) != 0)) {
     origin = origin->next;
   }
-  if (origin == NULL) {
-    forget_stale(http, bucket);
-    origin = origin_new(http, &url, bucket);
-    if (origin == NULL) *rc = E2B_ENOMEM;
-  }
+  if (origin != NULL) return origin;
+  e2b__url_t url;
+  *rc = e2b__url_parse(url_text, &url);
+  if (*rc != 0) return NULL;
+  forget_stale(http, bucket);
+  origin = origin_new(http, &url, url_text, len, bucket);
+  if (origin == NULL) *rc = E2B_ENOMEM;
   e2b__url_free(&url);
   return origin;
 }

@@ -124,12 +124,13 @@ static void set_defaults(const e2b__record_field_t *fields, char *record) {
 
 static const e2b__record_field_t *find(const e2b__record_field_t *fields, e2b__json_token_t name) {
   char room[E2B__JSON_WORD];
-  name = e2b__json_plain_word(name, room);
-  while (fields->name != NULL &&
-         (fields->name_len != name.len || memcmp(fields->name, name.ptr, name.len) != 0)) {
-    fields++;
+  if (name.escaped) name = e2b__json_plain_word(name, room);
+  for (; fields->name != NULL; fields++) {
+    if (fields->name_len == name.len && memcmp(fields->name, name.ptr, name.len) == 0) {
+      return fields;
+    }
   }
-  return fields->name != NULL ? fields : NULL;
+  return NULL;
 }
 
 static bool read_object(reader *r, const e2b__record_field_t *fields, char *record);

@@ -38,8 +38,14 @@ static int long_varint(reader *r, span *in, uint64_t *value) {
 }
 
 static inline int take_varint(reader *r, span *in, uint64_t *value) {
-  if (in->at < in->end && *in->at < 0x80) {
+  const size_t left = (size_t)(in->end - in->at);
+  if (left > 0 && in->at[0] < 0x80) {
     *value = *in->at++;
+    return 0;
+  }
+  if (left > 1 && in->at[1] < 0x80) { /* the length of most output */
+    *value = (in->at[0] & 0x7fu) | (unsigned)in->at[1] << 7;
+    in->at += 2;
     return 0;
   }
   return long_varint(r, in, value);
