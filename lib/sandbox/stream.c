@@ -18,6 +18,7 @@ typedef enum stream_phase { OPEN, REFUSED, ENDED, PROBING, CANCELLED } stream_ph
 enum {
   MESSAGE_CEILING = 64 << 20, /* of one envelope; the daemon's are at most 64 KB */
   REFUSAL_CEILING = 64 << 10,
+  RECEIVE_BUFFER = 64 << 10, /* what is not touched costs an address only */
   AFTER_END_MS = 1000,
   DEADLINE_GRACE_MS = 2000 /* the daemon's own clock is to ring first */
 };
@@ -361,6 +362,7 @@ int e2b__stream_start(e2b_sandbox_t *sandbox, const char *method, const e2b__mes
     request.body = stream->body.data;
     request.body_len = stream->body.len;
     request.stream = true;
+    request.buffer_bytes = RECEIVE_BUFFER;
     set_clocks(client, options, &request);
     stream->exchange = e2b__exchange_start(client->http, &request, &http_events, stream);
     if (stream->exchange == NULL) rc = E2B_ENOMEM;
