@@ -8,7 +8,7 @@ def case(name, server, js_memory):
     return Case(
         name=name, program="streams", server=server, show=CPU, also=(STREAM_MEMORY, DELAY),
         arguments={"streams": 10000, "seconds": 10}, quick={"streams": 1000, "seconds": 3},
-        rounds=3, peer_rounds=1, timeout_s=120,
+        rounds=3, peer_rounds=1, timeout_s=90,
         peer_arguments={"py": {"streams": 500}},
         targets=[Target(STREAM_MEMORY, "floor", at_most=1.1), Target(CPU, "floor", at_most=1.3),
                  Target(DELAY, None, at_most=50), Target(STREAM_MEMORY, "js", at_most=1 / js_memory),

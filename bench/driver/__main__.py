@@ -75,16 +75,20 @@ def main():
                                        servers, options.quick)
             for case in cases:
                 rows += run_case(context, case)
+                if options.only is None:
+                    save(rows, options.quick)
         finally:
             servers.stop()
-    if options.only is None:
-        date = datetime.date.today().isoformat()
-        results = {"machine": machine(), "date": date, "quick": options.quick, "rows": rows}
-        (BENCH / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-        (BENCH / "results.svg").write_text(picture.draw(rows, machine(), date))
-        print("results.json and results.svg are in bench/")
     missed = sum(not row["ok"] for row in rows)
     print(f"{len(rows) - missed} ok, {missed} MISSED")
+
+
+def save(rows, quick):
+    """After every case: a run that is stopped has not been for nothing."""
+    date = datetime.date.today().isoformat()
+    results = {"machine": machine(), "date": date, "quick": quick, "rows": rows}
+    (BENCH / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (BENCH / "results.svg").write_text(picture.draw(rows, machine(), date))
 
 
 def run_case(context, case):
