@@ -10,7 +10,7 @@
 
 /* After "101 Switching Protocols" bytes go between the connection and the handler's stream. */
 
-enum { ROOM = 64 << 10, GO_ON_BELOW = 64 << 10 };
+enum { ROOM = 16 << 10, GO_ON_BELOW = 64 << 10 };
 
 typedef struct e2b__web_socket {
   uv_poll_t poll;
@@ -35,7 +35,7 @@ void e2b__web_socket_close(e2b__web_exchange_t *x) {
   e2b__web_socket_t *it = x->socket;
   if (it == NULL || uv_is_closing((uv_handle_t *)&it->poll)) return;
   if (x->stream != NULL) e2b_http_stream_close(x->stream);
-  shutdown(it->fd, SHUT_RDWR);
+  if (!x->stream_ended) shutdown(it->fd, SHUT_RDWR);
   uv_close((uv_handle_t *)&it->poll, on_closed);
   MHD_upgrade_action(it->upgraded, MHD_UPGRADE_ACTION_CLOSE);
   e2b__web_wake(x->web);
@@ -66,6 +66,7 @@ void e2b__web_socket_flush(e2b__web_exchange_t *x) {
     x->sent = 0;
     e2b__buffer_free(&x->out);
     if (x->stream_ended) {
+      e2b__web_linger(x->web, it->fd); /* the client answers the end that it was told of */
       e2b__web_socket_close(x);
       return;
     }
@@ -78,7 +79,7 @@ void e2b__web_socket_flush(e2b__web_exchange_t *x) {
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events) {
-  static char room[ROOM];
+  char room[ROOM];
   e2b__web_socket_t *it = poll->data;
   e2b__web_exchange_t *x = it->exchange;
   if (status != 0) {
@@ -105,6 +106,8 @@ static void on_upgraded(void *cls, struct MHD_Connection *connection, void *stat
   (void)connection;
   (void)state;
   x->phase = E2B__WEB_UPGRADED;
+  /* Reading finds the end now, behind what was sent before it. */
+  e2b__web_exchange_unwatch(x);
   e2b__web_socket_t *it = x->cut ? NULL : e2b__calloc(1, sizeof *it);
   const int fd = it != NULL ? fcntl(client, F_DUPFD_CLOEXEC, 3) : -1;
   if (fd < 0 || uv_poll_init(x->web->loop, &it->poll, fd) != 0) {

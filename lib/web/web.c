@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ static void on_watch_closed(uv_handle_t *handle) {
   e2b__web_handle_closed(web);
 }
 
-static void stop_watching(e2b__web_exchange_t *x) {
+void e2b__web_exchange_unwatch(e2b__web_exchange_t *x) {
   if (x->watch == NULL) return;
   x->watch->exchange = NULL;
   uv_close((uv_handle_t *)&x->watch->poll, on_watch_closed);
@@ -54,15 +55,9 @@ static void on_client_left(uv_poll_t *poll, int status, int events) {
   e2b__web_exchange_cut(watch->exchange);
 }
 
-static int socket_of(const e2b__web_exchange_t *x) {
-  const union MHD_ConnectionInfo *info =
-      MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  return info != NULL ? info->connect_fd : -1;
-}
-
 /* Without memory for it, the client's end is seen at the next write. */
 static void start_watching(e2b__web_exchange_t *x) {
-  const int fd = socket_of(x);
+  const int fd = e2b__web_socket_of(x->connection);
   watch_t *watch = x->watch == NULL && fd >= 0 ? e2b__calloc(1, sizeof *watch) : NULL;
   if (watch == NULL) return;
   if (uv_poll_init(x->web->loop, &watch->poll, fd) != 0) {
@@ -97,9 +92,9 @@ void e2b__web_exchange_cut(e2b__web_exchange_t *x) {
   if (x->future != NULL) e2b_future_cancel(x->future);
   if (x->stream != NULL) e2b_http_stream_close(x->stream);
   if (x->connection == NULL) return;
-  const int fd = socket_of(x);
+  const int fd = e2b__web_socket_of(x->connection);
   if (fd >= 0) shutdown(fd, SHUT_RDWR);
-  stop_watching(x);
+  e2b__web_exchange_unwatch(x);
   e2b__web_exchange_resume(x);
   e2b__web_wake(x->web);
 }
@@ -145,6 +140,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   e2b__list_append(&web->exchanges, &x->node);
   web->exchanges_count++;
   web->handles++; /* the server waits for its exchanges as for its handles */
+  e2b__web_connection_busy(web, connection, true);
   return x;
 }
 
@@ -197,11 +193,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   (void)connection;
   (void)url;
   (void)version;
-  if (x == NULL || x->cut) return MHD_NO;
+  if (x == NULL || x->cut || x->web->closing) return MHD_NO;
   if (x->method == NULL) {
     x->method = method;
     if (!is_announced_too_large(x)) return MHD_YES;
     refuse_large(x);
+    x->early = true;
     return x->response != NULL ? send_answer(x) : MHD_NO;
   }
   if (*size > 0) {
@@ -225,12 +222,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why) {
   e2b__web_exchange_t *x = *state;
-  (void)cls;
-  (void)connection;
   (void)why;
+  e2b__web_connection_busy(cls, connection, false);
   if (x == NULL) return;
   *state = NULL;
-  stop_watching(x);
+  e2b__web_exchange_unwatch(x);
+  if (x->early && !x->cut) e2b__web_linger(x->web, e2b__web_socket_of(connection));
   x->connection = NULL;
   if (x->future != NULL) e2b_future_cancel(x->future);
   if (x->socket == NULL && x->stream != NULL) e2b_http_stream_close(x->stream);
@@ -240,10 +237,18 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 /* --- libmicrohttpd on the loop ------------------------------------------------------------------
  */
 
+static void stop(e2b_web_t *web);
+
 static void run(e2b_web_t *web) {
   MHD_UNSIGNED_LONG_LONG wait = 0;
   web->resumed = false;
+  web->running = true;
   MHD_run(web->daemon);
+  web->running = false;
+  if (web->closing) {
+    stop(web);
+    return;
+  }
   const bool waits = MHD_get_timeout(web->daemon, &wait) == MHD_YES;
   if (waits || web->resumed) {
     uv_timer_start(&web->timer, on_timer, web->resumed ? 0 : wait, 0);
@@ -266,15 +271,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 static void on_sweep(uv_timer_t *timer) {
   e2b_web_t *web = timer->data;
-  const uint64_t now = uv_now(web->loop);
-  e2b__list_t *node = web->exchanges.next;
-  while (node != &web->exchanges) {
-    e2b__web_exchange_t *x = E2B__CONTAINER(node, e2b__web_exchange_t, node);
-    node = node->next;
-    if (x->phase == E2B__WEB_READING && now - x->started_ms > web->options.request_timeout_ms) {
-      e2b__web_exchange_cut(x);
-    }
-  }
+  if (!web->closing) e2b__web_connections_sweep(web, false);
 }
 
 /* --- start and end ------------------------------------------------------------------------------
@@ -292,6 +289,16 @@ void e2b__web_handle_closed(e2b_web_t *web) {
 
 static void on_handle_closed(uv_handle_t *handle) {
   e2b__web_handle_closed(handle->data);
+}
+
+/* Connections inherit it. A viewer that vanished without a word would otherwise be kept for ever:
+ * to an idle stream nothing is written. */
+static void keep_alive(int fd) {
+  const int on = 1, idle_s = 60, every_s = 15, probes = 4;
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 /* "127.0.0.1:8080" or "[::1]:8080". A descriptor, or an error. */
@@ -319,6 +326,7 @@ static int open_listener(const char *listen_on, char *why, size_t why_size) {
   }
   const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (fd >= 0) keep_alive(fd);
   const socklen_t size = address.ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
                                                        : (socklen_t)sizeof(struct sockaddr_in);
   if (fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 1024) == 0)
@@ -344,13 +352,13 @@ static char *make_url(int fd) {
 }
 
 static struct MHD_Daemon *start_daemon(e2b_web_t *web, int fd) {
-  return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL,
-                          NULL, on_access, web, MHD_OPTION_URI_LOG_CALLBACK, on_target, web,
-                          MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                          web->options.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                          (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
-                          (unsigned)((web->options.request_timeout_ms + 999) / 1000),
-                          MHD_OPTION_NOTIFY_COMPLETED, on_completed, web, MHD_OPTION_END);
+  return MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_access, web,
+      MHD_OPTION_URI_LOG_CALLBACK, on_target, web, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, web->options.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+      (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+      (unsigned)((web->options.request_timeout_ms + 999) / 1000), MHD_OPTION_NOTIFY_COMPLETED,
+      on_completed, web, MHD_OPTION_NOTIFY_CONNECTION, e2b__web_on_connection, web, MHD_OPTION_END);
 }
 
 static void set_defaults(e2b_web_options *options) {
@@ -385,6 +393,8 @@ int e2b_web_start(uv_loop_t *loop, e2b_handler_t *handler, const e2b_web_options
   if (web == NULL) return E2B_ENOMEM;
   web->loop = loop;
   web->handler = handler;
+  e2b__list_init(&web->connections);
+  e2b__list_init(&web->lingering);
   e2b__list_init(&web->exchanges);
   e2b__options_copy(&web->options, sizeof web->options, given);
   set_defaults(&web->options);
@@ -415,10 +425,7 @@ const char *e2b_web_url(const e2b_web_t *web) {
   return web->url;
 }
 
-void e2b_web_close(e2b_web_t *web, e2b_web_closed_cb closed, void *user_data) {
-  if (web == NULL || web->closing) return;
-  web->closed = closed;
-  web->user_data = user_data;
+static void stop(e2b_web_t *web) {
   e2b__list_t *node = web->exchanges.next;
   while (node != &web->exchanges) {
     e2b__web_exchange_t *x = E2B__CONTAINER(node, e2b__web_exchange_t, node);
@@ -426,11 +433,19 @@ void e2b_web_close(e2b_web_t *web, e2b_web_closed_cb closed, void *user_data) {
     e2b__web_socket_close(x);
     e2b__web_exchange_cut(x);
   }
+  e2b__web_connections_sweep(web, true);
   /* What was resumed just now must have gone on before the end. */
   MHD_run(web->daemon);
-  web->closing = true;
   uv_close((uv_handle_t *)&web->poll, on_handle_closed);
   MHD_stop_daemon(web->daemon);
   uv_close((uv_handle_t *)&web->timer, on_handle_closed);
   uv_close((uv_handle_t *)&web->sweep, on_handle_closed);
+}
+
+void e2b_web_close(e2b_web_t *web, e2b_web_closed_cb closed, void *user_data) {
+  if (web == NULL || web->closing) return;
+  web->closed = closed;
+  web->user_data = user_data;
+  web->closing = true;
+  if (!web->running) stop(web); /* run() does it otherwise */
 }

@@ -25,7 +25,10 @@ struct e2b_web {
   uv_timer_t sweep; /* looks for requests that take too long to come */
   unsigned handles; /* open, exchanges' own included */
   bool resumed;     /* since the last run there is something to do */
+  bool running;     /* inside libmicrohttpd, which must not be stopped under its feet */
   bool closing;
+  e2b__list_t connections;
+  e2b__list_t lingering;
   e2b__list_t exchanges;
   size_t exchanges_count;
   e2b_web_closed_cb closed;
@@ -60,7 +63,8 @@ typedef struct e2b__web_exchange {
   e2b__buffer_t body;
   bool too_large;
   bool suspended;
-  bool cut; /* the connection is to end */
+  bool cut;   /* the connection is to end */
+  bool early; /* answered before the body had come */
   e2b_future_t *future;
   struct MHD_Response *response;
   unsigned status;
@@ -81,6 +85,21 @@ void e2b__web_exchange_resume(e2b__web_exchange_t *x);
 void e2b__web_exchange_drop(e2b__web_exchange_t *x);
 /* Ends the connection at once. */
 void e2b__web_exchange_cut(e2b__web_exchange_t *x);
+
+/* Nobody looks for the client's end any more. */
+void e2b__web_exchange_unwatch(e2b__web_exchange_t *x);
+
+/* connection.c */
+int e2b__web_socket_of(struct MHD_Connection *connection);
+void e2b__web_on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                            enum MHD_ConnectionNotificationCode what);
+void e2b__web_connection_busy(e2b_web_t *web, struct MHD_Connection *connection, bool busy);
+/* Ends the sending side of a connection that its owner is about to close, and forgets for a while
+ * what the client still sends: closed at once, a reset would overtake what it was told. Nothing
+ * comes of failing: then there is a reset. */
+void e2b__web_linger(e2b_web_t *web, int fd);
+/* Once a second: what takes too long ends. With `all`: what lingers. */
+void e2b__web_connections_sweep(e2b_web_t *web, bool all);
 
 /* answer.c: what the handler said becomes libmicrohttpd's. */
 void e2b__web_exchange_ask(e2b__web_exchange_t *x);

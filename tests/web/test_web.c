@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "e2b/web.h"
-#include "support/scene.h"
+#include "support/dialed.h"
 
 /* The web server for the request handler, over real connections. */
 
@@ -47,86 +47,19 @@ static int close_web(void **state) {
   return web_closed ? scene_close(state) : -1;
 }
 
-/* --- a client that knows bytes only -------------------------------------------------------------
+/* --- what is asked ------------------------------------------------------------------------------
  */
-
-typedef struct peer {
-  uv_tcp_t tcp;
-  uv_connect_t connect;
-  bool connected;
-  bool ended; /* by the server */
-  bool closed;
-  char text[1 << 20];
-  size_t len;
-} peer;
-
-static void on_connect(uv_connect_t *request, int status) {
-  assert_int_equal(status, 0);
-  ((peer *)request->data)->connected = true;
-}
-
-static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
-  peer *p = handle->data;
-  (void)size;
-  *buf = uv_buf_init(p->text + p->len, (unsigned)(sizeof p->text - 1 - p->len));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-  peer *p = stream->data;
-  (void)buf;
-  if (n < 0) {
-    p->ended = true;
-  } else {
-    p->len += (size_t)n;
-    p->text[p->len] = '\0';
-  }
-}
-
-static peer *dial(void) {
-  struct sockaddr_in address;
-  peer *p = calloc(1, sizeof *p);
-  assert_non_null(p);
-  const char *port = strrchr(e2b_web_url(web), ':') + 1;
-  uv_ip4_addr("127.0.0.1", atoi(port), &address);
-  uv_tcp_init(scene.loop, &p->tcp);
-  p->tcp.data = p->connect.data = p;
-  uv_tcp_connect(&p->connect, &p->tcp, (const struct sockaddr *)&address, on_connect);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &p->connected));
-  uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
-  return p;
-}
-
-static void say(peer *p, const char *text) {
-  const uv_buf_t buf = uv_buf_init((char *)(uintptr_t)text, (unsigned)strlen(text));
-  assert_int_equal(uv_try_write((uv_stream_t *)&p->tcp, &buf, 1), (int)buf.len);
-}
-
-static void on_peer_closed(uv_handle_t *handle) {
-  ((peer *)handle->data)->closed = true;
-}
-
-static void hang_up(peer *p) {
-  uv_close((uv_handle_t *)&p->tcp, on_peer_closed);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &p->closed));
-  free(p);
-}
-
-static void until_it_says(const peer *p, const char *text) {
-  for (unsigned tries = 0; strstr(p->text, text) == NULL; tries++) {
-    scene_pace(tries);
-  }
-}
 
 /* HTTP/1.0: the body of a stream comes without the lines of a chunked one. */
 #define POST_HEAD                                                               \
   "POST /api HTTP/1.0\r\nHost: app.example\r\nAuthorization: Bearer sesame\r\n" \
   "Connection: close\r\nContent-Length: %zu\r\n\r\n%s"
 
-static peer *post(const char *body) {
+static dialed_t *post(const char *body) {
   char text[4096];
-  peer *p = dial();
+  dialed_t *p = dialed_to(e2b_web_url(web));
   snprintf(text, sizeof text, POST_HEAD, strlen(body), body);
-  say(p, text);
+  dialed_say(p, text);
   return p;
 }
 
@@ -140,12 +73,12 @@ static void an_action_is_answered(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"sandboxId\":\"%s\","
            "\"command\":\"echo over http\"}",
            e2b_sandbox_id(scene.sandbox));
-  peer *p = post(body);
+  dialed_t *p = post(body);
   assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
   assert_non_null(strstr(p->text, "HTTP/1.1 200"));
   assert_non_null(strstr(p->text, "Content-Type: application/json"));
   assert_non_null(strstr(p->text, "\"stdout\":\"over http\\n\""));
-  hang_up(p);
+  dialed_hang_up(p);
 }
 
 static void files_are_served_and_other_paths_are_not_found(void **state) {
@@ -154,54 +87,56 @@ static void files_are_served_and_other_paths_are_not_found(void **state) {
   (void)state;
   for (size_t i = 0; i < 3; i++) {
     char text[256];
-    peer *p = dial();
+    dialed_t *p = dialed_to(e2b_web_url(web));
     snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
              wanted[i][0]);
-    say(p, text);
+    dialed_say(p, text);
     assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
     assert_non_null(strstr(p->text, wanted[i][1]));
-    hang_up(p);
+    dialed_hang_up(p);
   }
 }
 
 static void a_body_announced_too_large_is_refused_before_it_is_sent(void **state) {
   (void)state;
-  peer *p = dial();
-  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
-  until_it_says(p, "HTTP/1.1 413");
-  until_it_says(p, "Request body is too large");
-  hang_up(p);
+  dialed_t *p = dialed_to(e2b_web_url(web));
+  dialed_say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+  dialed_until_it_says(p, "HTTP/1.1 413");
+  dialed_until_it_says(p, "Request body is too large");
+  dialed_hang_up(p);
 }
 
 static void a_chunked_body_past_the_limit_is_refused(void **state) {
   (void)state;
   char chunk[10001];
-  peer *p = dial();
+  dialed_t *p = dialed_to(e2b_web_url(web));
   memset(chunk, 'x', 10000);
   chunk[10000] = '\0';
-  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+  dialed_say(p, "POST /api HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
   for (int i = 0; i < 12; i++) {
-    say(p, "2710\r\n");
-    say(p, chunk);
-    say(p, "\r\n");
+    dialed_say(p, "2710\r\n");
+    dialed_say(p, chunk);
+    dialed_say(p, "\r\n");
     scene_pace(0);
   }
-  say(p, "0\r\n\r\n");
-  until_it_says(p, "HTTP/1.1 413");
-  hang_up(p);
+  dialed_say(p, "0\r\n\r\n");
+  dialed_until_it_says(p, "HTTP/1.1 413");
+  dialed_hang_up(p);
 }
 
 static void a_request_that_does_not_come_is_given_up(void **state) {
   (void)state;
-  peer *p = dial();
-  say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+  dialed_t *p = dialed_to(e2b_web_url(web));
+  dialed_say(p, "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
   /* A byte now and then keeps the connection from being idle, but not from being late. */
   for (unsigned tries = 0; !p->ended; tries++) {
     const uv_buf_t one = uv_buf_init((char *)(uintptr_t) "x", 1);
     if (tries % 32 == 0) uv_try_write((uv_stream_t *)&p->tcp, &one, 1);
     scene_pace(tries);
   }
-  hang_up(p);
+  assert_non_null(strstr(p->text, "HTTP/1.1 408"));
+  assert_non_null(strstr(p->text, "The request did not come in time"));
+  dialed_hang_up(p);
 }
 
 static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
@@ -213,10 +148,10 @@ static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
            "\"command\":\"echo up; exec -a %s sleep 1000\"}",
            e2b_sandbox_id(scene.sandbox), name);
-  peer *p = post(body);
-  until_it_says(p, "text/event-stream");
-  until_it_says(p, "data: {\"type\":\"stdout\",\"data\":\"up\\n\"}");
-  hang_up(p);
+  dialed_t *p = post(body);
+  dialed_until_it_says(p, "text/event-stream");
+  dialed_until_it_says(p, "data: {\"type\":\"stdout\",\"data\":\"up\\n\"}");
+  dialed_hang_up(p);
   snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
   for (unsigned tries = 0; scene_can(line); tries++) {
     scene_pace(tries);
@@ -232,12 +167,12 @@ static void a_run_ends_when_its_caller_leaves(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"sandboxId\":\"%s\","
            "\"command\":\"exec -a %s sleep 1000\"}",
            e2b_sandbox_id(scene.sandbox), name);
-  peer *p = post(body);
+  dialed_t *p = post(body);
   snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
   for (unsigned tries = 0; !scene_can(line); tries++) {
     scene_pace(tries);
   }
-  hang_up(p);
+  dialed_hang_up(p);
   for (unsigned tries = 0; scene_can(line); tries++) {
     scene_pace(tries);
   }
@@ -250,12 +185,12 @@ static void a_slow_reader_gets_everything(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
            "\"command\":\"seq 1 100000\"}",
            e2b_sandbox_id(scene.sandbox));
-  peer *p = post(body);
-  uv_read_stop((uv_stream_t *)&p->tcp);
+  dialed_t *p = post(body);
+  dialed_read(p, false);
   const bool never = false;
   scene_turn(10 * PACE_MS, &never);
   assert_int_equal(p->len, 0);
-  uv_read_start((uv_stream_t *)&p->tcp, on_alloc, on_read);
+  dialed_read(p, true);
   assert_true(scene_turn(LONG_ENOUGH_MS, &p->ended));
   size_t lines = 0;
   for (const char *at = p->text; (at = strstr(at, "\\n")) != NULL; at++) {
@@ -263,7 +198,7 @@ static void a_slow_reader_gets_everything(void **state) {
   }
   assert_int_equal(lines, 100000);
   assert_non_null(strstr(p->text, "\"type\":\"result\""));
-  hang_up(p);
+  dialed_hang_up(p);
 }
 
 static void garbage_is_not_answered_with_more_than_an_error(void **state) {
@@ -273,12 +208,12 @@ static void garbage_is_not_answered_with_more_than_an_error(void **state) {
       "POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999999\r\n\r\n"};
   (void)state;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    peer *p = dial();
-    say(p, texts[i]);
+    dialed_t *p = dialed_to(e2b_web_url(web));
+    dialed_say(p, texts[i]);
     const bool never = false;
     scene_turn(PACE_MS, &never);
     assert_null(strstr(p->text, "HTTP/1.1 200"));
-    hang_up(p);
+    dialed_hang_up(p);
   }
 }
 
