@@ -4,7 +4,7 @@
 # E2B_API_KEY in the environment they run on this machine, in the local sandbox host; with it, in
 # E2B's cloud, or at the server that E2B_API_URL names.
 #
-#     examples/run.sh [EXAMPLE...]         default: all but `first`
+#     examples/run.sh [EXAMPLE...]         default: all but `first` and `shell`
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -19,12 +19,14 @@ about() {
   fan_out) echo "200 pieces of code over 20 sandboxes, from one thread" ;;
   embed) echo "an application's own loop: a TCP server that runs what it is sent" ;;
   terminal) echo "an interactive Python session on a pseudo-terminal" ;;
+  shell) echo "your own terminal at a shell in a sandbox; ~. leaves" ;;
+  terminals) echo "1,000 terminals at once, from one thread" ;;
   *) die "there is no example called $1" ;;
   esac
 }
 
 examples=("$@")
-[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out embed terminal)
+[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out embed terminal terminals)
 for example in "${examples[@]}"; do about "$example" >/dev/null; done
 
 bash scripts/install-deps.sh
