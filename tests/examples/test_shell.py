@@ -37,7 +37,7 @@ class Screen:
     def __init__(self):
         self.folder = tempfile.mkdtemp()
         self.socket = os.path.join(self.folder, "tmux")
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30",
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", "150", "-y", "30",
                   "env PS1='outside$ ' TERM=screen bash --norc --noprofile -i")
         self.sees(r"outside\$$")
 
@@ -47,7 +47,7 @@ class Screen:
 
     def text(self):
         """What the screen shows and what has left it at the top, without blanks at the ends."""
-        return re.sub(r" +$", "", self.tmux("capture-pane", "-p", "-S", "-", "-J"), flags=re.M).rstrip()
+        return re.sub(r" +$", "", self.tmux("capture-pane", "-p", "-S", "-"), flags=re.M).rstrip()
 
     def sees(self, pattern):
         until = time.monotonic() + LIMIT_S
@@ -93,7 +93,7 @@ class ShellTest(unittest.TestCase):
     def enter(self, *args, env=""):
         """Starts our shell, and waits for its prompt."""
         self.screen.clear()
-        self.screen.runs(f"{env} {SHELL} {' '.join(args)}; echo status=$?")
+        self.screen.runs(f"{env} $E2B_TEST_SHELL {' '.join(args)}; echo status=$?")
         self.screen.sees(r"^\[~\. leaves; sandbox \S+\]")
         self.screen.sees(r"user@\S+:\S+\$ ?$")
 
@@ -244,7 +244,7 @@ class ShellTest(unittest.TestCase):
             closed.bind(("127.0.0.1", 0))
             port = closed.getsockname()[1]
             self.screen.clear()
-            self.screen.runs(f"E2B_API_URL=http://127.0.0.1:{port} {SHELL}; echo status=$?")
+            self.screen.runs(f"E2B_API_URL=http://127.0.0.1:{port} $E2B_TEST_SHELL; echo status=$?")
             self.ends(255)
 
 
