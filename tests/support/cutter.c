@@ -154,7 +154,7 @@ static void look(line *it, const char *data, size_t len) {
   it->doomed = true;
   it->kind = cutter->kind;
   if (cutter->step_by_step) {
-    it->left_down = ++cutter->steps;
+    it->left_down = cutter->steps++;
   } else {
     if (cutter->most_down > 0) it->left_down = 1 + number(cutter) % cutter->most_down;
     if (cutter->most_up > 0) it->left_up = 1 + number(cutter) % cutter->most_up;
@@ -293,10 +293,10 @@ void cutter_upwards(cutter_t *cutter, cut_kind kind, unsigned times, uint64_t mo
   plan(cutter, kind, times, 0, most);
 }
 
-void cutter_step_by_step(cutter_t *cutter, cut_kind kind, unsigned times) {
+void cutter_step_by_step(cutter_t *cutter, cut_kind kind, unsigned times, unsigned from) {
   plan(cutter, kind, times, 0, 0);
   cutter->step_by_step = true;
-  cutter->steps = 0;
+  cutter->steps = from;
 }
 
 void cutter_cut_now(cutter_t *cutter, cut_kind kind) {

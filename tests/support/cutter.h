@@ -30,8 +30,9 @@ const char *cutter_url(const cutter_t *cutter);
 void cutter_downwards(cutter_t *cutter, cut_kind kind, unsigned times, uint64_t most);
 /* The same for bytes from the client. */
 void cutter_upwards(cutter_t *cutter, cut_kind kind, unsigned times, uint64_t most);
-/* The first connection breaks after one byte to the client, the next after two, and so on. */
-void cutter_step_by_step(cutter_t *cutter, cut_kind kind, unsigned times);
+/* The next connection breaks after `from` bytes to the client, the one after it a byte later, and
+ * so on. */
+void cutter_step_by_step(cutter_t *cutter, cut_kind kind, unsigned times, unsigned from);
 /* All that are open now. */
 void cutter_cut_now(cutter_t *cutter, cut_kind kind);
 /* New ones are closed at once, until false. */
