@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -59,6 +60,7 @@ def main():
     parser.add_argument("--only", metavar="NAME", help="one case")
     parser.add_argument("--no-peers", action="store_true", help="the floor only")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers go with us
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     cases = load_cases()
