@@ -60,6 +60,10 @@ int e2b__codec_next(e2b__codec_t *codec, e2b__frame_t *frame) {
   return 1;
 }
 
+bool e2b__codec_drained(const e2b__codec_t *codec) {
+  return codec->fed == codec->taken && e2b__socket_drained(codec->socket);
+}
+
 void e2b__codec_rest(e2b__codec_t *codec) {
   if (codec->decoder == NULL || codec->inside || codec->fed != codec->taken) return;
   e2b__dialer_t *dialer = codec->socket->dialer;

@@ -34,6 +34,8 @@ typedef struct e2b__frame {
 /* The next piece. 1; 0: nothing now; E2B_EPROTOCOL, E2B_ENOMEM, or E2B_ECONNLOST at the end of the
  * socket. The piece is valid until the next call. */
 int e2b__codec_next(e2b__codec_t *codec, e2b__frame_t *frame);
+/* The next call would find nothing. False does not promise that there is something. */
+bool e2b__codec_drained(const e2b__codec_t *codec);
 /* Gives the decoder back when nothing is in it, or, at the end, whatever is in it. */
 void e2b__codec_rest(e2b__codec_t *codec);
 void e2b__codec_free(e2b__codec_t *codec);

@@ -146,6 +146,10 @@ ssize_t e2b__socket_read(e2b__socket_t *socket, void *to, size_t size) {
   return socket->tls != NULL ? e2b__tls_read(socket->tls, to, size) : take(socket, to, size);
 }
 
+bool e2b__socket_drained(const e2b__socket_t *socket) {
+  return socket->tls == NULL && socket->input_len == 0 && socket->read_error == 0;
+}
+
 int e2b__socket_end(const e2b__socket_t *socket, const char **why) {
   if (socket->tls != NULL) {
     const int code = e2b__tls_failure(socket->tls, why);

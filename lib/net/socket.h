@@ -96,6 +96,9 @@ int e2b__socket_dial(e2b__socket_t *socket, e2b__dialer_t *dialer,
                      const e2b__socket_target_t *target, const e2b__socket_events_t *events);
 /* Takes up to `size` bytes. 0: nothing now; -1: it has ended, see e2b__socket_end(). */
 ssize_t e2b__socket_read(e2b__socket_t *socket, void *to, size_t size);
+/* All that has arrived was taken, and it has not ended. False does not promise more: TLS has to be
+ * asked. */
+bool e2b__socket_drained(const e2b__socket_t *socket);
 /* How it ended: 0 by the peer's orderly end, else E2B_ECONNLOST or E2B_ETLS. `why` lives as long as
  * the socket. */
 int e2b__socket_end(const e2b__socket_t *socket, const char **why);

@@ -174,6 +174,7 @@ void e2b__websocket_receive(e2b__websocket_t *websocket) {
   int rc = 0;
   while (wanted(websocket) && (rc = e2b__codec_next(&websocket->codec, &frame)) > 0) {
     on_frame(websocket, &frame);
+    if (e2b__codec_drained(&websocket->codec)) break; /* most often: one read, one frame */
   }
   if (rc == E2B_EPROTOCOL) {
     break_rules(websocket, "a frame that is malformed");

@@ -15,12 +15,10 @@ static void breach(e2b__agent_t *agent, const char *what) {
 /* --- output -------------------------------------------------------------------------------------
  */
 
-static uint64_t big_endian(const unsigned char *bytes) {
-  uint64_t value = 0;
-  for (int i = 0; i < E2B__AGENT_OFFSET_BYTES; i++) {
-    value = value << 8 | bytes[i];
-  }
-  return value;
+static uint64_t big_endian(const unsigned char *b) {
+  const uint64_t high = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+  const uint32_t low = (uint32_t)b[4] << 24 | (uint32_t)b[5] << 16 | (uint32_t)b[6] << 8 | b[7];
+  return high << 32 | low;
 }
 
 static void on_data(void *ctx, const char *data, size_t len, bool first, bool last) {

@@ -96,6 +96,7 @@ bool e2b__agent_accept(e2b__agent_t *agent, uint64_t offset) {
   if (count == 0) return true;
   e2b__line_take(&agent->line, (size_t)count);
   agent->accepted = offset;
+  if (e2b__line_len(&agent->line) == 0) return true;
   if (agent->state == E2B__AGENT_ATTACHED && send_input(agent) != 0) {
     e2b__terminal_stalled(agent->base.terminal);
   }
