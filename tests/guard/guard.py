@@ -39,6 +39,10 @@ CASES = [
     # Much to read: here a copy more of it shows, 60,000 bytes of an answer, 256 KB of output.
     Case("get_info_large", "get_info", {}, 40, 7.7, 10, metadata=60000),
     Case("run_command_output", "run_command", {"output": 32768}, 40, 1.09, 20),
+    # Of a key's way the floor keeps nothing for a reconnect, and has one owner of it all.
+    Case("terminal_echo", "terminal_echo", {}, 2000, 1.52, 0),
+    # Frames of 32 KB; ours acknowledges each of them, the floor every second one.
+    Case("terminal_flood", "terminal_flood", {"total": 16 << 20}, 512, 1.62, 0),
 ]
 
 
