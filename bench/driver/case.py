@@ -48,7 +48,7 @@ class Target:
 class Case:
     name: str
     program: str  # cases/PROGRAM.c and floor/PROGRAM.c
-    server: str  # of servers.py: api, api_tls, daemon, daemon_tls
+    server: str  # of servers.py: api, api_tls, daemon, daemon_tls, host
     show: Metric  # the figure of the line
     targets: list = field(default_factory=list)
     variants: dict = field(default_factory=lambda: {"": {}})  # label: arguments
@@ -58,6 +58,7 @@ class Case:
     floor: bool = True
     peers: tuple = ("js", "py", "rust")
     peer_arguments: dict = field(default_factory=dict)  # by peer; what takes it too long is less
+    servers: dict = field(default_factory=dict)  # of those that have another: by who
     rounds: int = 5
     peer_rounds: int = 3
     timeout_s: int = 120

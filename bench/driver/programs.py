@@ -71,7 +71,8 @@ def in_turn(context, case, arguments):
                 mine = case.arguments | arguments | case.peer_arguments.get(who, {})
                 if context.quick:
                     mine |= case.quick | case.peer_arguments.get(who, {})
-                result = context.run(who, case.program, case.server, mine, case.timeout_s)
+                server = case.servers.get(who, case.server)
+                result = context.run(who, case.program, server, mine, case.timeout_s)
                 if "error" in result:
                     errors[who] = result["error"]
                     print(f"   {case.name}: {who}: {result['error']}", file=sys.stderr)

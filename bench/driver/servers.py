@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The canned servers: a daemon of our own for streams, nginx for fixed answers and for TLS."""
+"""The canned servers: a daemon of our own for streams, nginx for fixed answers and for TLS. And, for
+what a user gets, e2b-host with real processes."""
 
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
 HERE = Path(__file__).resolve().parent.parent / "servers"
 
 
@@ -32,9 +34,11 @@ def wait_for(port, process):
 class Servers:
     """Starts what is asked for, once; stops all at the end."""
 
-    def __init__(self, scratch, daemon):
+    def __init__(self, scratch, daemon, host):
         self.scratch = Path(scratch)
         self.daemon = daemon
+        self.host = host
+        self.host_key = None
         self.urls = {}
         self.processes = []
         self.make_certificate()
@@ -65,7 +69,7 @@ class Servers:
         return clean | {
             "E2B_API_URL": url,
             "E2B_SANDBOX_URL": url,
-            "E2B_API_KEY": "e2b_0123456789abcdef0123456789abcdef01234567",
+            "E2B_API_KEY": self.host_key if name == "host" else KEY,
             "SSL_CERT_FILE": str(self.authority),
             "NODE_EXTRA_CA_CERTS": str(self.authority),
         }
@@ -86,6 +90,20 @@ class Servers:
         port = int(process.stdout.readline())
         self.urls["daemon"] = f"http://127.0.0.1:{port}"
         self.start_nginx(port)
+
+    def start_host(self):
+        """With namespaces where there are any."""
+        for arguments in ([], ["--no-isolation"]):
+            with open(self.scratch / "host.log", "w") as log:
+                process = subprocess.Popen([self.host, "--listen", "127.0.0.1:0", *arguments],
+                                           stdout=subprocess.PIPE, stderr=log, text=True)
+            url, key = process.stdout.readline().strip(), process.stdout.readline().strip()
+            if key:
+                self.processes.append(process)
+                self.urls["host"], self.host_key = url, key.removeprefix("E2B_API_KEY=")
+                return
+            process.wait()
+        raise SystemExit((self.scratch / "host.log").read_text())
 
     def start_api(self):
         self.start_daemon()

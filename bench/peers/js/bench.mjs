@@ -117,6 +117,90 @@ const cases = {
     finish(1, total)
   },
 
+  // Real terminals: characters, because a line has its limit, and no echo but the terminal's own.
+  async terminal_echo(sandbox) {
+    const open = async () => {
+      const it = { typed: 0, echoed: null }
+      const ready = new Promise((done) => { it.ready = done })
+      const handle = await sandbox.pty.create({
+        cols: 80, rows: 24, timeoutMs: 0,
+        onData: (data) => {
+          if (it.echoed) it.echoed(data)
+          else if (Buffer.from(data).includes('now\r\n')) it.ready()
+        }
+      })
+      it.pid = handle.pid
+      await sandbox.pty.sendInput(it.pid, Buffer.from('stty -icanon; echo n""ow; exec cat >/dev/null\n'))
+      await ready
+      return it
+    }
+    const terminals = [await open()]
+    const before = process.memoryUsage.rss()
+    const wanted = number('terminals', 1)
+    while (terminals.length < wanted) terminals.push(await open())
+    notes.stream_bytes = wanted > 1 ? (process.memoryUsage.rss() - before) / (wanted - 1) : 0
+    const key = Buffer.from('x')
+    let left
+    const type = async (it) => {
+      while (left-- > 0) {
+        const began = nowUs()
+        const echo = new Promise((done) => { it.echoed = done })
+        await Promise.all([sandbox.pty.sendInput(it.pid, key), echo])
+        latencies.push(nowUs() - began)
+      }
+    }
+    const run = async (count) => {
+      left = count
+      await Promise.all(terminals.map(type))
+    }
+    await run(number('warm_up', 500))
+    start()
+    const count = number('count', 3000)
+    await run(count)
+    finish(count)
+  },
+
+  async terminal_keystroke(sandbox) {
+    await cases.terminal_echo(sandbox)
+  },
+
+  async terminal_flood(sandbox) {
+    let bytes = 0
+    let pieces = 0
+    let waiting
+    const ready = new Promise((done) => { waiting = done })
+    let wanted = Infinity
+    let done = () => {}
+    const handle = await sandbox.pty.create({
+      cols: 80, rows: 24, timeoutMs: 0,
+      onData: (data) => {
+        if (waiting && Buffer.from(data).includes('now\r\n')) {
+          waiting()
+          waiting = null
+        } else if (!waiting) {
+          bytes += data.length
+          pieces++
+          if (bytes >= wanted) done()
+        }
+      }
+    })
+    const type = (text) => sandbox.pty.sendInput(handle.pid, Buffer.from(text))
+    await type("stty -echo -onlcr; PS1=; f() { head -c $1 /dev/zero | tr '\\0' x; }; echo n\"\"ow\n")
+    await ready
+    const print = async (total) => {
+      bytes = pieces = 0
+      wanted = total
+      const end = new Promise((then) => { done = then })
+      await type(`f ${total}\n`)
+      await end
+    }
+    const total = number('total', 1 << 26)
+    await print(total / 16)
+    start()
+    await print(total)
+    finish(pieces, bytes)
+  },
+
   async streams(sandbox) {
     const wanted = number('streams', 1000)
     let events = 0
