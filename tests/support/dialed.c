@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { KEPT = 4096 };
+
 static void on_connect(uv_connect_t *request, int status) {
   assert_int_equal(status, 0);
   ((dialed_t *)request->data)->connected = true;
@@ -16,14 +18,20 @@ static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf) {
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   dialed_t *d = stream->data;
-  (void)buf;
   if (n < 0) {
     d->ended = true;
     d->status = (int)n;
-  } else {
-    d->len += (size_t)n;
-    d->text[d->len] = '\0';
+    return;
   }
+  for (ssize_t i = 0; d->only_the_end && i < n; i++) {
+    d->count_of_q += buf->base[i] == 'Q';
+  }
+  d->len += (size_t)n;
+  if (d->only_the_end && d->len > KEPT) {
+    memmove(d->text, d->text + d->len - KEPT, KEPT);
+    d->len = KEPT;
+  }
+  d->text[d->len] = '\0';
 }
 
 dialed_t *dialed_to(const char *url) {

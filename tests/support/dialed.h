@@ -16,6 +16,8 @@ typedef struct dialed {
   bool closed;
   char text[1 << 20]; /* what it said; NUL-terminated */
   size_t len;
+  bool only_the_end; /* of what it says is kept */
+  size_t count_of_q; /* in what it said since */
 } dialed_t;
 
 /* "http://127.0.0.1:PORT" */
