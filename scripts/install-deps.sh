@@ -27,6 +27,12 @@ static_compiler() {
   tool musl-gcc || { ! has_apt &&
     printf 'int main(void) { return 0; }\n' | gcc -static -x c -o /dev/null - 2>/dev/null; }
 }
+# As sandboxes see it; Debian calls it vi by a link that they do not have.
+editor() {
+  local name
+  for name in vim.tiny vim.basic nvi nano; do [ ! -x "/usr/bin/$name" ] || return 0; done
+  return 1
+}
 certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ] || ! has_apt; }
 # Without it sandboxes run, and have no way out.
 way_out() { tool slirp4netns || ! has_apt; }
@@ -73,6 +79,9 @@ look() {
     need "g++" "g++" cxx_compiler
     need "libcmocka-dev" "cmocka (headers)" library cmocka
     need "git" "git" tool git
+    need "tmux" "tmux" tool tmux
+    need "procps" "top" tool top
+    need "vim-tiny" "an editor (vim, nvi or nano)" editor
   fi
 }
 

@@ -18,11 +18,14 @@ scratch=$(mktemp -d)
 host_pid='' url='' isolation=''
 finish() {
   stop_heartbeat
+  foreign_down
   [ -z "$host_pid" ] || kill "$host_pid" 2>/dev/null
   [ -z "${web_pid:-}" ] || kill "$web_pid" 2>/dev/null
   rm -rf "$scratch"
 }
 trap finish EXIT
+. tests/sdk/sdk.sh
+. tests/examples/examples.sh
 
 # check NAME COMMAND...: one test of our own.
 check() {
@@ -184,6 +187,11 @@ if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc 
     isolation=--no-isolation
     export E2B_TEST_NO_ISOLATION=1
   fi
+  if [ ! -x build/foreign/jupyter/bin/jupyter-server ]; then
+    skip "the tests with a Jupyter server: pip could not install it"
+  elif check "a Jupyter server starts" jupyter_up; then
+    export E2B_TEST_JUPYTER_URL=$jupyter_url
+  fi
   run_ctest asan
   if [ "$(id -u)" -ne 0 ]; then
     note "skipped: isolation as another user (this is an ordinary user)"
@@ -196,15 +204,15 @@ if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc 
       check "isolation as an ordinary user: $name" ordinary_user $name
     done
   fi
-  for example in quickstart data_science machine_learning fan_out embed terminal; do
+  for example in quickstart data_science machine_learning fan_out embed; do
     check "example $example under the sanitizers" run_example "$example"
   done
+  run_terminal_examples
 fi
 
 # ---- the official SDKs ----
 
 say "the official SDKs against e2b-host"
-. tests/sdk/sdk.sh
 if [ ! -x build/asan/e2b-host ]; then
   skip "the tests with the official SDKs: there is no e2b-host"
 elif [ -n "$isolation" ]; then

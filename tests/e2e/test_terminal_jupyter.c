@@ -7,14 +7,15 @@
 #include "support/cutter.h"
 #include "support/viewer.h"
 
-/* Terminals of a real Jupyter server, which E2B_TEST_JUPYTER_URL names:
- *     jupyter server --port 8888 --IdentityProvider.token="" --ServerApp.disable_check_xsrf=True */
+/* Terminals of a real Jupyter server, which E2B_TEST_JUPYTER_URL names, with its token in
+ * E2B_TEST_JUPYTER_TOKEN. */
 
 static viewer *jupyter_viewer(void) {
   const char *url = getenv("E2B_TEST_JUPYTER_URL");
   if (url == NULL || *url == '\0') server_skip(&scene.server, "E2B_TEST_JUPYTER_URL is not set");
   viewer *it = viewer_new(E2B_TRANSPORT_JUPYTER);
   it->options.base_url = url;
+  it->options.credential = getenv("E2B_TEST_JUPYTER_TOKEN");
   return it;
 }
 
@@ -77,6 +78,7 @@ static void listed_watched_and_killed(void **state) {
   E2B_INIT(&options);
   options.transport = E2B_TRANSPORT_JUPYTER;
   options.base_url = it->options.base_url;
+  options.credential = it->options.credential;
   const e2b_terminal_list_t *list =
       e2b_future_terminal_list(OK(e2b_terminal_list(scene.sandbox, &options)));
   bool found = false;
