@@ -28,13 +28,15 @@ typedef struct e2b_web_options {
   const char *path;   /* what the handler answers; default "/api/compute" */
   const e2b_web_file_t *files; /* anything else is 404 */
   size_t files_count;
-  size_t max_body_bytes;       /* default 8 MiB */
-  unsigned max_connections;    /* default 10,000 */
-  uint64_t request_timeout_ms; /* until a request has come whole; default 60,000 */
+  size_t max_body_bytes;    /* default 8 MiB */
+  unsigned max_connections; /* default 10,000 */
+  /* Until a request has come whole, else 408; and how long a connection may ask for nothing.
+   * Default 60,000. */
+  uint64_t request_timeout_ms;
 } e2b_web_options;
 
-/* Listens. 0 and *web; E2B_EINVAL (`listen`), E2B_ENOMEM, E2B_ESYSTEM; `why` (if not NULL,
- * `why_size` bytes) says what is wrong. The handler must outlive the server. */
+/* Listens. 0 and *web; E2B_EINVAL (`listen`, or no handler), E2B_ENOMEM, E2B_ESYSTEM; `why` (if not
+ * NULL, `why_size` bytes) says what is wrong. The handler must outlive the server. */
 E2B_API int e2b_web_start(struct uv_loop_s *loop, e2b_handler_t *handler,
                           const e2b_web_options *options, e2b_web_t **web, char *why,
                           size_t why_size);
@@ -42,7 +44,9 @@ E2B_API int e2b_web_start(struct uv_loop_s *loop, e2b_handler_t *handler,
 E2B_API const char *e2b_web_url(const e2b_web_t *web);
 
 typedef void (*e2b_web_closed_cb)(void *user_data);
-/* Ends all connections, closes every handle, then calls `closed` (may be NULL) from the loop. */
+/* Ends all connections, and what they ask for as if their clients had left; closes every handle,
+ * then calls `closed` (may be NULL) from the loop. Allowed anywhere, the handler's callbacks
+ * included; a second call says nothing new. */
 E2B_API void e2b_web_close(e2b_web_t *web, e2b_web_closed_cb closed, void *user_data);
 
 #ifdef __cplusplus

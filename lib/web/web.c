@@ -389,6 +389,10 @@ int e2b_web_start(uv_loop_t *loop, e2b_handler_t *handler, const e2b_web_options
     why = nowhere;
     why_size = sizeof nowhere;
   }
+  if (loop == NULL || handler == NULL) {
+    snprintf(why, why_size, "a web server needs a loop and a handler");
+    return E2B_EINVAL;
+  }
   e2b_web_t *web = e2b__calloc(1, sizeof *web);
   if (web == NULL) return E2B_ENOMEM;
   web->loop = loop;

@@ -53,8 +53,13 @@ function signIn(message) {
 }
 
 at('sign-in').addEventListener('close', () => {
-  setToken(at('token').value)
+  const given = at('token').value
   at('token').value = ''
+  if (!given) {
+    status('Not signed in: reload the page to try again', true) // Escape
+    return
+  }
+  setToken(given)
   begin()
 })
 
@@ -141,15 +146,25 @@ async function showNewImages(before) {
     figure.append(image, caption)
     at('output').append(figure)
     await image.decode().catch(() => {})
-    at('output').scrollTop = at('output').scrollHeight
+    figure.scrollIntoView({ block: 'nearest' })
   }
+}
+
+// The button that has the focus may go: the one in its place gets it.
+function showRunning(is) {
+  const [gone, there] = is ? ['run', 'stop'] : ['stop', 'run']
+  const focused = document.activeElement === at(gone)
+  for (const suffix of ['', '-hint']) {
+    at(gone + suffix).hidden = true
+    at(there + suffix).hidden = false
+  }
+  if (focused) at(there).focus()
 }
 
 async function runCode() {
   if (running || !sandboxId) return
   running = new AbortController()
-  at('run').hidden = true
-  at('stop').hidden = false
+  showRunning(true)
   at('output').replaceChildren()
   outcome('running')
   try {
@@ -163,8 +178,7 @@ async function runCode() {
     if (!running.signal.aborted) report(error)
   }
   running = undefined
-  at('run').hidden = false
-  at('stop').hidden = true
+  showRunning(false)
 }
 
 at('run').addEventListener('click', runCode)
@@ -188,18 +202,37 @@ addEventListener('keydown', (event) => {
     event.preventDefault()
     runCode()
   }
+  if (event.key === 'Escape' && !at('terminal').contains(event.target)) running?.abort()
+  if (event.key === 'F6') {
+    event.preventDefault()
+    nextPane(event.shiftKey ? 2 : 1)
+  }
 })
 
 // --- panes and colours ---
 
+const panes = ['code', 'files', 'terminal']
+
+// Where there is room for one only, the others go.
+function showPane(name) {
+  document.querySelector('main').dataset.pane = name
+  for (const button of document.querySelectorAll('nav button')) {
+    button.setAttribute('aria-pressed', String(button.dataset.pane === name))
+  }
+  terminal.resize()
+}
+
+function nextPane(step) {
+  const now = panes.findIndex((name) => at(`${name}-pane`).contains(document.activeElement))
+  const name = panes[(now + step) % panes.length]
+  showPane(name)
+  if (name === 'code') editor.focus()
+  if (name === 'files') (document.querySelector('#files button') ?? at('refresh')).focus()
+  if (name === 'terminal') terminal.view.focus()
+}
+
 for (const button of document.querySelectorAll('nav button')) {
-  button.addEventListener('click', () => {
-    document.querySelector('main').dataset.pane = button.dataset.pane
-    for (const other of document.querySelectorAll('nav button')) {
-      other.setAttribute('aria-pressed', String(other === button))
-    }
-    terminal.resize()
-  })
+  button.addEventListener('click', () => showPane(button.dataset.pane))
 }
 
 function setTheme(name) {

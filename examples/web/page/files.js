@@ -65,9 +65,12 @@ export class Files {
     this.directory = directory
     at('directory').textContent = directory
     at('up').disabled = directory === '/'
+    // The list is made anew: who was in it by keyboard stays at the same place.
+    const at_row = [...at('files').children].findIndex((row) => row.contains(document.activeElement))
     files.sort((a, b) => b.isDirectory - a.isDirectory || a.name.localeCompare(b.name))
     const rows = files.filter((file) => !file.name.startsWith('.')).map((file) => this.row(file))
     at('files').replaceChildren(...(rows.length > 0 ? rows : [element('li', 'empty', 'Nothing here')]))
+    if (at_row >= 0) (rows[Math.min(at_row, rows.length - 1)]?.querySelector('button') ?? at('upload')).focus()
   }
 
   refresh() {

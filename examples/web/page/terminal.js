@@ -7,6 +7,14 @@ const first_wait_ms = 250
 const longest_wait_ms = 5000
 const utf8 = new TextEncoder()
 
+// The sixteen colours of programs, each to be read on the page's own background.
+const names = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white']
+const bright = names.map((name) => `bright${name[0].toUpperCase()}${name.slice(1)}`)
+const on_light = ['#1b1f24', '#b42318', '#18794e', '#8a5a00', '#0b62d6', '#8e3fb0', '#0e7490', '#5d6672',
+  '#3b434d', '#c4321f', '#1d7f4f', '#946000', '#1a6fe0', '#9a48bd', '#107a94', '#444c56']
+const on_dark = ['#3b434d', '#ff8a80', '#5fd39a', '#e8c268', '#6cb0ff', '#d69bf0', '#6fd3e3', '#c9d1db',
+  '#7b8694', '#ffa69e', '#7de0b0', '#f2d48a', '#8fc3ff', '#e2b5f7', '#92e0ec', '#ffffff']
+
 export class Terminal {
   constructor(element, state) {
     this.state = state
@@ -19,6 +27,8 @@ export class Terminal {
     this.fit = new window.FitAddon.FitAddon()
     this.view.loadAddon(this.fit)
     this.view.open(element)
+    // The page's own key, so that those who have no mouse come out again.
+    this.view.attachCustomKeyEventHandler((event) => event.key !== 'F6')
     this.view.onData((text) => this.send(utf8.encode(text)))
     this.view.onBinary((text) => this.send(Uint8Array.from(text, (c) => c.charCodeAt(0))))
     this.view.onResize(({ cols, rows }) => this.control({ type: 'resize', cols, rows }))
@@ -31,8 +41,11 @@ export class Terminal {
 
   recolour() {
     const style = getComputedStyle(document.body)
+    const background = style.getPropertyValue('--back').trim()
+    const colours = parseInt(background.slice(1, 3), 16) < 128 ? on_dark : on_light
     this.view.options.theme = {
-      background: style.getPropertyValue('--back').trim(),
+      ...Object.fromEntries([...names, ...bright].map((name, i) => [name, colours[i]])),
+      background,
       foreground: style.getPropertyValue('--text').trim(),
       cursor: style.getPropertyValue('--accent').trim(),
       selectionBackground: '#4c9aff66'
