@@ -43,7 +43,8 @@ class Screen:
 
     def tmux(self, *args):
         return subprocess.run(["tmux", "-S", self.socket, *args], check=True, text=True,
-                              capture_output=True, timeout=LIMIT_S).stdout
+                              capture_output=True, timeout=LIMIT_S,
+                              env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
 
     def text(self):
         """What the screen shows and what has left it at the top, without blanks at the ends."""
