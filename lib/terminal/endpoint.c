@@ -24,7 +24,8 @@ int e2b__endpoint_init(e2b__endpoint_t *endpoint, const e2b_sandbox_t *sandbox, 
   memset(endpoint, 0, sizeof *endpoint);
   if (base_url != NULL) return take_url(endpoint, base_url);
   const e2b__config_t *config = &sandbox->client->config;
-  const char *override = config->sandbox_url;
+  /* In debug mode every port is on this machine, not behind the one of the process service. */
+  const char *override = config->debug_url ? NULL : config->sandbox_url;
   char *direct = NULL;
   if (override == NULL) {
     direct = config->debug ? e2b__format("http://localhost:%u", port)

@@ -200,6 +200,19 @@ static void a_lost_connection_ends_the_terminal(void **state) {
   close_stage(&s);
 }
 
+/* In debug mode a sandbox's ports are this machine's. */
+static void a_port_of_this_machine(void **state) {
+  (void)state;
+  stage s;
+  open_stage(&s);
+  s.options.base_url = NULL;
+  s.options.port = peer_port(s.peer);
+  speak(&s);
+  assert_non_null(strstr(peer_request(s.peer), "GET /ws HTTP/1.1\r\n"));
+  assert_null(strstr(peer_request(s.peer), "E2b-Sandbox-Port"));
+  close_stage(&s);
+}
+
 static void a_wrong_credential(void **state) {
   (void)state;
   stage s;
@@ -259,6 +272,7 @@ int main(void) {
       cmocka_unit_test(a_conversation),
       cmocka_unit_test(every_form_of_the_end),
       cmocka_unit_test(a_lost_connection_ends_the_terminal),
+      cmocka_unit_test(a_port_of_this_machine),
       cmocka_unit_test(a_wrong_credential),
       cmocka_unit_test(a_refusal_without_a_word),
       cmocka_unit_test(killing_hangs_up),
