@@ -33,9 +33,13 @@ for size, rate in RATES.items():
               echo(size, f"{size:,}, paced", {"rate": rate, "count": 4 * rate}, rate)]
 CASES += [
     Case(name="terminal_flood", program="terminal_flood", server="daemon", show=PAYLOAD,
-         arguments={"total": 1 << 31}, quick={"total": 1 << 29}, peers=("ws", "go", "js"),
-         servers={"js": "host"}, peer_arguments={"js": {"total": 1 << 26}},
-         targets=[Target(PAYLOAD, "floor", at_least=0.6), Target(PAYLOAD, "js", at_least=10)]),
+         arguments={"total": 1 << 31}, quick={"total": 1 << 29}, peers=("ws", "go"),
+         targets=[Target(PAYLOAD, "floor", at_least=0.6)]),
+    # The same of a real one, where the server has more to do than the client.
+    Case(name="terminal_flood_real", program="terminal_flood", server="host", show=PAYLOAD,
+         arguments={"total": 1 << 28, "real": 1}, quick={"total": 1 << 25}, floor=False,
+         peers=("js",), peer_arguments={"js": {"total": 1 << 26}},
+         targets=[Target(PAYLOAD, "js", at_least=10)]),
     # A key into a real terminal, through e2b-host and the agent. The floor has no server between: a
     # bare WebSocket to the canned one, and then a pseudo-terminal of its own.
     Case(name="terminal_keystroke", program="terminal_keystroke", server="host", show=P50,

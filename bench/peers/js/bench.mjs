@@ -185,7 +185,7 @@ const cases = {
       }
     })
     const type = (text) => sandbox.pty.sendInput(handle.pid, Buffer.from(text))
-    await type("stty -echo -onlcr; PS1=; f() { head -c $1 /dev/zero | tr '\\0' x; }; echo n\"\"ow\n")
+    await type("stty -echo; PS1=; f() { head -c $1 /dev/zero | tr '\\0' x; }; echo n\"\"ow\n")
     await ready
     const print = async (total) => {
       bytes = pieces = 0
