@@ -91,14 +91,15 @@ void e2b__server_socket_receive(e2b__server_socket_t *it, const void *data, size
   it->in = data;
   it->in_len = len;
   it->busy = true;
-  int rc = wslay_event_recv(it->wslay);
+  const int rc = wslay_event_recv(it->wslay);
   it->busy = false;
   if (it->freed) {
     e2b__server_socket_free(it);
     return;
   }
-  if (rc == 0) rc = flush(it);
-  if (rc != 0 || wslay_event_get_close_received(it->wslay) ||
+  /* Also after an error: wslay has put a close frame in line, mostly with a code. */
+  const int sent = flush(it);
+  if (rc != 0 || sent != 0 || wslay_event_get_close_received(it->wslay) ||
       wslay_event_get_close_sent(it->wslay)) {
     it->events->on_closed(it->ctx);
   }

@@ -190,6 +190,43 @@ static void callers_do_not_reach_each_others_sandboxes(void **state) {
   e2b_handler_release(guarded);
 }
 
+/* Neither a request nor the application's own metadata says whose a sandbox is. */
+static void ownership_cannot_be_given_away_or_taken(void **state) {
+  static const e2b_pair_t metadata[] = {
+      {"e2bHandlerCaller", "bob"}, {"runtime", "python"}, {"team", "blue"}};
+  static const char create[] =
+      "{\"action\":\"compute.sandbox.create\",\"metadata\":{\"e2bHandlerCaller\":\"bob\"},"
+      "\"options\":{\"runtime\":\"node\",\"metadata\":{\"e2bHandlerCaller\":\"bob\"},"
+      "\"envs\":{\"e2bHandlerCaller\":\"bob\"}}}";
+  e2b_handler_options options;
+  e2b_create_options made_from;
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  E2B_INIT(&made_from);
+  made_from.metadata = metadata;
+  made_from.metadata_count = 3;
+  E2B_INIT(&options);
+  options.authorize = who;
+  options.create = &made_from;
+  e2b_handler_t *guarded = handler_with(&options);
+  const cJSON *made = json_of(with_header(guarded, "POST", create, "X-User", "ann"));
+  const char *id = e2b__json_string(made, "sandboxId", "");
+  char body[512];
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.getInfo\",\"sandboxId\":\"%s\"}", id);
+  /* Anew, so that nothing is remembered. */
+  e2b_handler_release(guarded);
+  guarded = handler_with(&options);
+  assert_int_equal(with_header(guarded, "POST", body, "X-User", "bob")->status, 404);
+  const cJSON *answer = json_of(with_header(guarded, "POST", body, "X-User", "ann"));
+  const cJSON *info = cJSON_GetObjectItem(answer, "info");
+  const cJSON *told = cJSON_GetObjectItem(info, "metadata");
+  assert_string_equal(e2b__json_string(info, "runtime", ""), "node");
+  assert_string_equal(e2b__json_string(told, "team", ""), "blue");
+  assert_int_equal(cJSON_GetArraySize(told), 2); /* and the runtime */
+  e2b_handler_release(guarded);
+  assert_true(YES(e2b_sandbox_kill_by_id(scene.client, id)));
+}
+
 static void a_body_past_the_limit_is_refused(void **state) {
   e2b_handler_options options;
   e2b_handler_t *guarded;
@@ -394,6 +431,7 @@ int main(void) {
       TEST(a_wrong_token_is_unauthorized),
       TEST(pages_of_other_sites_are_kept_out),
       TEST(callers_do_not_reach_each_others_sandboxes),
+      TEST(ownership_cannot_be_given_away_or_taken),
       TEST(a_body_past_the_limit_is_refused),
       TEST(a_page_is_the_servers_own_whatever_names_its_port),
       TEST(allowed_origins_are_compared_as_origins),

@@ -242,6 +242,8 @@ static void a_terminal_is_made_described_typed_into_and_ended(void **state) {
   ask_for(200, "kill", member(id, ""));
   until_it_says(&v, "\"type\":\"exit\"");
   assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  /* The other word for it. */
+  ask_for(200, "destroy", member(create("{}"), ""));
 }
 
 /* --- streams ------------------------------------------------------------------------------------
