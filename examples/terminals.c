@@ -38,7 +38,8 @@ struct app {
   unsigned count;
   room_t rooms[(MOST + PER_SANDBOX - 1) / PER_SANDBOX];
   unsigned rooms_count, rooms_left;
-  unsigned opened, right, wrong; /* terminals */
+  unsigned opened, refused; /* terminals */
+  unsigned right, wrong;
   int sandboxes_failed;
   uint64_t began_ns, opened_ns, answered_ns;
   size_t bytes_before, bytes_open;
@@ -109,7 +110,8 @@ static void item_done(item_t *item, int right) {
   item->ended = 1;
   app->right += (unsigned)right;
   app->wrong += (unsigned)!right;
-  if (app->opened == app->count) show_progress("have answered", app->right, app->count);
+  if (app->opened + app->refused == app->count)
+    show_progress("have answered", app->right, app->count);
   if (app->right + app->wrong == app->count) end(app);
 }
 
@@ -142,12 +144,13 @@ static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *
   item_done(item, 0); /* unless it was done before */
 }
 
-/* All wait for a number; now each gets its own. */
+/* All that were had wait for a number; now each gets its own. */
 static void ask_all(app_t *app) {
   app->opened_ns = uv_hrtime();
   app->bytes_open = resident_bytes();
   for (unsigned i = 0; i < app->count; i++) {
     char line[16];
+    if (app->items[i].terminal == NULL) continue;
     const int len = snprintf(line, sizeof line, "%u\n", app->items[i].number);
     e2b_terminal_write(app->items[i].terminal, line, (size_t)len);
   }
@@ -156,13 +159,14 @@ static void ask_all(app_t *app) {
 static void on_terminal(e2b_future_t *future, void *user_data) {
   item_t *item = user_data;
   app_t *app = item->app;
-  if (demo_failed(future)) {
+  if (e2b_future_error(future) != NULL) {
+    if (app->refused++ == 0) demo_failed(future); /* the others' reasons are the same */
     item_done(item, 0);
-    return;
+  } else {
+    item->terminal = e2b_future_terminal(future);
+    show_progress("open", ++app->opened, app->count);
   }
-  item->terminal = e2b_future_terminal(future);
-  show_progress("open", ++app->opened, app->count);
-  if (app->opened == app->count) ask_all(app);
+  if (app->opened > 0 && app->opened + app->refused == app->count) ask_all(app);
 }
 
 static void open_terminal(item_t *item, e2b_sandbox_t *sandbox) {
