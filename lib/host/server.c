@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 
 #include "host/linger.h"
 #include "host/tls.h"
+#include "listen/listener.h"
 
 enum {
   CONNECTION_LIMIT = 20000,
@@ -346,74 +345,6 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   run(server);
 }
 
-/* "127.0.0.1:3000" or "[::1]:3000". */
-static int parse_listen(const char *text, struct sockaddr_storage *address) {
-  char host[64];
-  const char *colon = strrchr(text, ':');
-  char *end = NULL;
-  if (colon == NULL || colon[1] == '\0') return -1;
-  unsigned long port = strtoul(colon + 1, &end, 10);
-  size_t len = (size_t)(colon - text);
-  if (*end != '\0' || port > 65535 || len >= sizeof host) return -1;
-  memcpy(host, text, len);
-  host[len] = '\0';
-  memset(address, 0, sizeof *address);
-  if (host[0] == '[' && len > 2 && host[len - 1] == ']') {
-    host[len - 1] = '\0';
-    return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)address);
-  }
-  if (strcmp(host, "localhost") == 0) strcpy(host, "127.0.0.1");
-  return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address);
-}
-
-static char *make_url(const e2b_host_t *host, int fd) {
-  const char *scheme = host->tls != NULL ? "https" : "http";
-  struct sockaddr_storage address;
-  socklen_t len = sizeof address;
-  char text[INET6_ADDRSTRLEN];
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return NULL;
-  if (address.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-    uv_ip6_name(in6, text, sizeof text);
-    return e2b__format("%s://[%s]:%u", scheme, strcmp(text, "::") == 0 ? "::1" : text,
-                       ntohs(in6->sin6_port));
-  }
-  const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-  uv_ip4_name(in, text, sizeof text);
-  return e2b__format("%s://%s:%u", scheme, strcmp(text, "0.0.0.0") == 0 ? "127.0.0.1" : text,
-                     ntohs(in->sin_port));
-}
-
-static unsigned port_of(int fd) {
-  struct sockaddr_storage address;
-  socklen_t len = sizeof address;
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return 0;
-  return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                             : ((struct sockaddr_in *)&address)->sin_port);
-}
-
-static int open_listener(e2b_host_t *host, char *why, size_t why_size) {
-  struct sockaddr_storage address;
-  int on = 1;
-  if (parse_listen(host->listen, &address) != 0) {
-    snprintf(why, why_size,
-             "cannot listen on '%s': give an IP address and a port, "
-             "for example 127.0.0.1:3000",
-             host->listen);
-    return E2B_EINVAL;
-  }
-  int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  socklen_t len =
-      address.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 1024) != 0) {
-    snprintf(why, why_size, "cannot listen on %s: %s", host->listen, strerror(errno));
-    if (fd >= 0) close(fd);
-    return E2B_ESYSTEM;
-  }
-  return fd;
-}
-
 static void on_handle_closed(uv_handle_t *handle) {
   e2b__host_server_t *server = handle->data;
   e2b_host_t *host = server->host;
@@ -484,11 +415,11 @@ static void server_stop(e2b__host_server_t *server) {
 }
 
 int e2b__host_server_start(e2b_host_t *host, char *why, size_t why_size) {
-  int fd = open_listener(host, why, why_size);
+  int fd = e2b__listener_open(host->listen, 3000, why, why_size);
   if (fd < 0) return fd;
-  host->url = make_url(host, fd);
+  host->url = e2b__listener_url(fd, host->tls != NULL ? "https" : "http");
   if (host->url == NULL ||
-      (host->tls != NULL && e2b__host_tls_set_port(host->tls, port_of(fd)) != 0))
+      (host->tls != NULL && e2b__host_tls_set_port(host->tls, e2b__listener_port(fd)) != 0))
     close(fd);
   else
     host->server = server_new(host, fd, host->tls != NULL);

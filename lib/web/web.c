@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "web/web.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "listen/listener.h"
 
 enum {
   DEFAULT_BODY_BYTES = 8 << 20,
@@ -301,56 +302,6 @@ static void keep_alive(int fd) {
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-/* "127.0.0.1:8080" or "[::1]:8080". A descriptor, or an error. */
-static int open_listener(const char *listen_on, char *why, size_t why_size) {
-  struct sockaddr_storage address;
-  char ip[64];
-  const int on = 1;
-  const char *colon = strrchr(listen_on, ':');
-  char *end = NULL;
-  const unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 65536;
-  const size_t len = colon != NULL ? (size_t)(colon - listen_on) : sizeof ip;
-  memset(&address, 0, sizeof address);
-  int rc = -1;
-  if (port <= 65535 && end != colon + 1 && *end == '\0' && len < sizeof ip) {
-    const bool six = len > 2 && listen_on[0] == '[' && colon[-1] == ']';
-    snprintf(ip, sizeof ip, "%.*s", (int)(six ? len - 2 : len), listen_on + six);
-    rc = six ? uv_ip6_addr(ip, (int)port, (struct sockaddr_in6 *)&address)
-             : uv_ip4_addr(ip, (int)port, (struct sockaddr_in *)&address);
-  }
-  if (rc != 0) {
-    snprintf(why, why_size,
-             "cannot listen on '%s': give an IP address and a port, for example 127.0.0.1:8080",
-             listen_on);
-    return E2B_EINVAL;
-  }
-  const int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (fd >= 0) keep_alive(fd);
-  const socklen_t size = address.ss_family == AF_INET6 ? (socklen_t)sizeof(struct sockaddr_in6)
-                                                       : (socklen_t)sizeof(struct sockaddr_in);
-  if (fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 && listen(fd, 1024) == 0)
-    return fd;
-  snprintf(why, why_size, "cannot listen on %s: %s", listen_on, strerror(errno));
-  if (fd >= 0) close(fd);
-  return E2B_ESYSTEM;
-}
-
-static char *make_url(int fd) {
-  struct sockaddr_storage address;
-  socklen_t len = sizeof address;
-  char ip[INET6_ADDRSTRLEN];
-  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return NULL;
-  if (address.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-    uv_ip6_name(in6, ip, sizeof ip);
-    return e2b__format("http://[%s]:%u", ip, ntohs(in6->sin6_port));
-  }
-  const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-  uv_ip4_name(in, ip, sizeof ip);
-  return e2b__format("http://%s:%u", ip, ntohs(in->sin_port));
-}
-
 static struct MHD_Daemon *start_daemon(e2b_web_t *web, int fd) {
   return MHD_start_daemon(
       MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE, 0, NULL, NULL, on_access, web,
@@ -371,7 +322,7 @@ static void set_defaults(e2b_web_options *options) {
 
 static int begin(e2b_web_t *web, int fd) {
   web->path = e2b__strdup(web->options.path);
-  web->url = make_url(fd);
+  web->url = e2b__listener_url(fd, "http");
   if (web->path == NULL || web->url == NULL) return E2B_ENOMEM;
   web->daemon = start_daemon(web, fd);
   if (web->daemon == NULL) return E2B_ESYSTEM;
@@ -402,7 +353,8 @@ int e2b_web_start(uv_loop_t *loop, e2b_handler_t *handler, const e2b_web_options
   e2b__list_init(&web->exchanges);
   e2b__options_copy(&web->options, sizeof web->options, given);
   set_defaults(&web->options);
-  const int fd = open_listener(web->options.listen, why, why_size);
+  const int fd = e2b__listener_open(web->options.listen, 8080, why, why_size);
+  if (fd >= 0) keep_alive(fd);
   int rc = fd >= 0 ? begin(web, fd) : fd;
   if (rc != 0) {
     if (fd >= 0) {

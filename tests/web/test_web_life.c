@@ -203,6 +203,45 @@ static void a_closed_client_is_answered_with_503(void **state) {
   end(&it);
 }
 
+static void it_says_where_it_cannot_listen(void **state) {
+  static const char *const wrong[] = {"",
+                                      "8080",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:65536",
+                                      "127.0.0.1:-1",
+                                      "example.com:80",
+                                      "::1:80",
+                                      "[::1]"};
+  e2b_handler_t *handler;
+  e2b_handler_options options;
+  e2b_web_options web;
+  e2b_web_t *made;
+  char why[256];
+  (void)state;
+  E2B_INIT(&options);
+  options.allow_anyone = E2B_ON;
+  assert_int_equal(e2b_handler_new(scene.client, &options, &handler), 0);
+  E2B_INIT(&web);
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    web.listen = wrong[i];
+    assert_int_equal(e2b_web_start(scene.loop, handler, &web, &made, why, sizeof why), E2B_EINVAL);
+    assert_non_null(strstr(why, "give an IP address and a port, for example 127.0.0.1:8080"));
+    assert_null(made);
+  }
+  web.listen = "203.0.113.1:0"; /* nobody's */
+  assert_int_equal(e2b_web_start(scene.loop, handler, &web, &made, why, sizeof why), E2B_ESYSTEM);
+  assert_non_null(strstr(why, "cannot listen on 203.0.113.1:0: "));
+  web.listen = "localhost:0";
+  assert_int_equal(e2b_web_start(scene.loop, NULL, &web, &made, why, sizeof why), E2B_EINVAL);
+  life it = {.web = NULL};
+  assert_int_equal(e2b_web_start(scene.loop, handler, &web, &it.web, why, sizeof why), 0);
+  assert_memory_equal(e2b_web_url(it.web), "http://127.0.0.1:", 17);
+  close_web(&it);
+  assert_true(scene_turn(LONG_ENOUGH_MS, &it.web_closed));
+  e2b_handler_release(handler);
+}
+
 /* The clock of requests is not theirs. */
 static void viewers_of_a_quiet_terminal_stay(void **state) {
   life it;
@@ -279,6 +318,7 @@ int main(void) {
       SCENE_TEST(clients_that_leave_at_any_turn_of_the_loop),
       SCENE_TEST(the_hook_may_close_the_server),
       SCENE_TEST(a_closed_client_is_answered_with_503),
+      SCENE_TEST(it_says_where_it_cannot_listen),
       SCENE_TEST(viewers_of_a_quiet_terminal_stay),
       SCENE_TEST(what_was_typed_last_arrives),
   };
