@@ -65,7 +65,9 @@ static void watch(stage *it, e2b_future_t *future) {
   if (CALL(it, e2b_future_then(future, on_outcome, it)) == 0) it->expected_outcomes++;
 }
 
-static void happens(stage *it, event what) {
+/* Data may come before the future's callback: then the event brings the handle. */
+static void happens(stage *it, event what, e2b_terminal_t *terminal) {
+  if (it->terminal == NULL && !it->acted) it->terminal = e2b_terminal_acquire(terminal);
   require(it->inside == 0, "callbacks come from the loop");
   require(!it->closed, "on_closed is the last");
   if (it->acted && it->what->silent) it->after++;
@@ -75,33 +77,27 @@ static void happens(stage *it, event what) {
 }
 
 static void on_data(e2b_terminal_t *t, const char *data, size_t len, void *user_data) {
-  (void)t;
   (void)data;
   (void)len;
-  happens(user_data, DATA);
+  happens(user_data, DATA, t);
 }
 static void on_gap(e2b_terminal_t *t, uint64_t bytes, void *user_data) {
-  (void)t;
   (void)bytes;
-  happens(user_data, GAP);
+  happens(user_data, GAP, t);
 }
 static void on_exit_event(e2b_terminal_t *t, const e2b_terminal_exit_t *end, void *user_data) {
-  (void)t;
   (void)end;
-  happens(user_data, EXIT);
+  happens(user_data, EXIT, t);
 }
 static void on_lost(e2b_terminal_t *t, const e2b_error_t *error, void *user_data) {
-  (void)t;
   (void)error;
-  happens(user_data, LOST);
+  happens(user_data, LOST, t);
 }
 static void on_restored(e2b_terminal_t *t, void *user_data) {
-  (void)t;
-  happens(user_data, RESTORED);
+  happens(user_data, RESTORED, t);
 }
 static void on_drain(e2b_terminal_t *t, void *user_data) {
-  (void)t;
-  happens(user_data, DRAIN);
+  happens(user_data, DRAIN, t);
 }
 static void on_closed(e2b_terminal_t *t, const e2b_error_t *error, void *user_data) {
   stage *it = user_data;
@@ -170,7 +166,7 @@ static void on_terminal(e2b_future_t *future, void *user_data) {
   stage *it = user_data;
   if (it->terminal == NULL) it->terminal = e2b_future_terminal(future);
   if (it->terminal == NULL) return; /* the client has ended */
-  happens(it, FUTURE);
+  happens(it, FUTURE, it->terminal);
 }
 
 /* Types until it is refused, for on_drain. */
