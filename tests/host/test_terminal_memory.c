@@ -13,7 +13,7 @@
 #include "e2b/e2b.h"
 #include "support/program.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if UNDER_ASAN
 /* Of its runtime, whose header not every compiler brings. */
 size_t __sanitizer_get_current_allocated_bytes(void);
 #endif
@@ -31,7 +31,7 @@ static unsigned opened;
 
 /* Bytes that are allocated and not freed. */
 static size_t heap_bytes(void) {
-#ifdef __SANITIZE_ADDRESS__
+#if UNDER_ASAN
   return __sanitizer_get_current_allocated_bytes();
 #else
   const struct mallinfo2 info = mallinfo2();
