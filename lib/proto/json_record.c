@@ -122,13 +122,21 @@ static void set_defaults(const e2b__record_field_t *fields, char *record) {
   }
 }
 
-static const e2b__record_field_t *find(const e2b__record_field_t *fields, e2b__json_token_t name) {
+static bool is_named(const e2b__record_field_t *field, e2b__json_token_t name) {
+  return field->name_len == name.len && memcmp(field->name, name.ptr, name.len) == 0;
+}
+
+/* Servers write the members mostly in the order of the table: the search begins at `next`, the
+ * field behind the one found last, and goes round. */
+static const e2b__record_field_t *find(const e2b__record_field_t *fields,
+                                       const e2b__record_field_t *next, e2b__json_token_t name) {
   char room[E2B__JSON_WORD];
   if (name.escaped) name = e2b__json_plain_word(name, room);
-  for (; fields->name != NULL; fields++) {
-    if (fields->name_len == name.len && memcmp(fields->name, name.ptr, name.len) == 0) {
-      return fields;
-    }
+  for (const e2b__record_field_t *field = next; field->name != NULL; field++) {
+    if (is_named(field, name)) return field;
+  }
+  for (const e2b__record_field_t *field = fields; field != next; field++) {
+    if (is_named(field, name)) return field;
   }
   return NULL;
 }
@@ -154,10 +162,12 @@ static bool read_object(reader *r, const e2b__record_field_t *fields, char *reco
   if (e2b__json_scan_peek(&r->scan) != '{') return e2b__json_scan_skip(&r->scan);
   e2b__json_scan_take(&r->scan, '{');
   if (e2b__json_scan_take(&r->scan, '}')) return true;
+  const e2b__record_field_t *next = fields;
   do {
     e2b__json_token_t name;
     if (!e2b__json_scan_name(&r->scan, &name)) return false;
-    const e2b__record_field_t *field = find(fields, name);
+    const e2b__record_field_t *field = find(fields, next, name);
+    if (field != NULL) next = field + 1;
     if (field != NULL ? !read_field(r, field, record) : !e2b__json_scan_skip(&r->scan)) {
       return false;
     }

@@ -17,23 +17,8 @@ bool e2b__json_scan_fail(e2b__json_scan_t *scan, const char *fault) {
   return false;
 }
 
-char e2b__json_scan_peek(e2b__json_scan_t *scan) {
-  while (scan->at < scan->end) {
-    char c = *scan->at;
-    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
-    scan->at++;
-  }
-  return '\0';
-}
-
 bool e2b__json_scan_end(e2b__json_scan_t *scan) {
   return e2b__json_scan_peek(scan) == '\0' && scan->at == scan->end && scan->fault == NULL;
-}
-
-bool e2b__json_scan_take(e2b__json_scan_t *scan, char c) {
-  if (scan->fault != NULL || e2b__json_scan_peek(scan) != c || scan->at == scan->end) return false;
-  scan->at++;
-  return true;
 }
 
 static bool unexpected(e2b__json_scan_t *scan) {
@@ -66,7 +51,7 @@ static uint64_t zero_bytes(uint64_t word) {
   return (word - EACH(1)) & ~word;
 }
 
-size_t e2b__json_plain_run(const char *s, size_t len) {
+inline size_t e2b__json_plain_run(const char *s, size_t len) {
   size_t i = 0;
   for (; len - i >= 8; i += 8) {
     uint64_t word;
@@ -383,7 +368,7 @@ static bool after_value(e2b__json_scan_t *scan, levels *l) {
   return true;
 }
 
-bool e2b__json_scan_skip(e2b__json_scan_t *scan) {
+static bool skip_nested(e2b__json_scan_t *scan) {
   levels l = {0, {0}};
   e2b__json_token_t name;
   do {
@@ -401,4 +386,9 @@ bool e2b__json_scan_skip(e2b__json_scan_t *scan) {
     if (!after_value(scan, &l)) return false;
   } while (l.depth > 0);
   return true;
+}
+
+bool e2b__json_scan_skip(e2b__json_scan_t *scan) {
+  const char c = e2b__json_scan_peek(scan);
+  return c == '{' || c == '[' ? skip_nested(scan) : skip_scalar(scan);
 }

@@ -30,9 +30,19 @@ void e2b__json_scan_init(e2b__json_scan_t *scan, const char *data, size_t len);
 /* Records a fault of the caller's finding; false, for returning it. */
 bool e2b__json_scan_fail(e2b__json_scan_t *scan, const char *fault);
 /* The first character of the next token; '\0' at the end of the text. */
-char e2b__json_scan_peek(e2b__json_scan_t *scan);
+static inline char e2b__json_scan_peek(e2b__json_scan_t *scan) {
+  for (; scan->at < scan->end; scan->at++) {
+    const char c = *scan->at;
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return c;
+  }
+  return '\0';
+}
 /* Takes the punctuation mark `c` if it is next; not being next is no fault. */
-bool e2b__json_scan_take(e2b__json_scan_t *scan, char c);
+static inline bool e2b__json_scan_take(e2b__json_scan_t *scan, char c) {
+  if (scan->fault != NULL || e2b__json_scan_peek(scan) != c) return false;
+  scan->at++;
+  return true;
+}
 /* The same, but anything else is a fault. */
 bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c);
 bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token);

@@ -62,6 +62,18 @@ static void members_of_every_kind_arrive(void **state) {
   assert_string_equal(t.inner, "i");
 }
 
+static void members_come_in_any_order_and_the_last_counts(void **state) {
+  (void)state;
+  thing t;
+  assert_int_equal(parse("{\"nested\":{\"inner\":\"i\"},\"number\":1,\"unknown\":0,"
+                         "\"text\":\"x\",\"number\":2,\"text\":\"y\"}",
+                         &t),
+                   0);
+  assert_string_equal(t.inner, "i");
+  assert_int_equal(t.number, 2);
+  assert_string_equal(t.text, "y");
+}
+
 static void absent_null_and_of_another_type_are_the_default(void **state) {
   (void)state;
   static const char *const texts[] = {
@@ -196,6 +208,7 @@ static void running_out_of_memory_is_told(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(members_of_every_kind_arrive, free_arena),
+      cmocka_unit_test_teardown(members_come_in_any_order_and_the_last_counts, free_arena),
       cmocka_unit_test_teardown(absent_null_and_of_another_type_are_the_default, free_arena),
       cmocka_unit_test_teardown(what_is_not_one_object_is_refused, free_arena),
       cmocka_unit_test_teardown(numbers_are_cut_and_clamped, free_arena),
