@@ -173,7 +173,7 @@ static void dispatch(e2b__connection_t *connection, const e2b__control_t *contro
 
 void e2b__connection_control(e2b__connection_t *connection, const char *text, size_t len) {
   e2b__control_t control;
-  e2b__arena_t arena = {NULL, 0, 0};
+  e2b__arena_t arena = {0};
   const char *why;
   switch (e2b__control_read(&control, text, len, &arena, &why)) {
   case E2B__CONTROL_GOOD: dispatch(connection, &control); break;

@@ -11,6 +11,20 @@ typedef struct e2b__arena_block {
 
 enum { FIRST_BLOCK = 496, LARGEST_STEP = 64 * 1024 };
 
+static void use_block(e2b__arena_t *arena, arena_block *block, size_t capacity) {
+  block->next = arena->blocks;
+  block->capacity = capacity;
+  arena->blocks = block;
+  arena->capacity = capacity;
+  arena->used = 0;
+}
+
+void e2b__arena_lend(e2b__arena_t *arena, void *memory, size_t size) {
+  if (size <= sizeof(arena_block)) return;
+  use_block(arena, memory, size - sizeof(arena_block));
+  arena->lent = true;
+}
+
 void *e2b__arena_alloc(e2b__arena_t *arena, size_t size) {
   const size_t align = alignof(max_align_t);
   if (size > SIZE_MAX / 2) return NULL;
@@ -21,11 +35,7 @@ void *e2b__arena_alloc(e2b__arena_t *arena, size_t size) {
     if (capacity < size) capacity = size;
     arena_block *block = e2b__malloc(sizeof *block + capacity);
     if (block == NULL) return NULL;
-    block->next = arena->blocks;
-    block->capacity = capacity;
-    arena->blocks = block;
-    arena->capacity = capacity;
-    arena->used = 0;
+    use_block(arena, block, capacity);
   }
   void *piece = arena->blocks->data + arena->used;
   arena->used += size;
@@ -63,7 +73,8 @@ void e2b__arena_reset(e2b__arena_t *arena) {
 
 void e2b__arena_free(e2b__arena_t *arena) {
   e2b__arena_reset(arena);
-  e2b__free(arena->blocks);
+  if (!arena->lent) e2b__free(arena->blocks); /* the oldest, the only one left */
   arena->blocks = NULL;
   arena->used = arena->capacity = 0;
+  arena->lent = false;
 }

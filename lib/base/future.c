@@ -2,6 +2,7 @@
 #include "base/future.h"
 
 #include <assert.h>
+#include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -30,6 +31,7 @@ struct e2b_future {
   void (*release_value)(void *value);
   uint64_t number;
   e2b__arena_t arena;
+  alignas(max_align_t) unsigned char room[]; /* the arena's first */
 };
 
 static const e2b_error_t out_of_memory = {
@@ -39,8 +41,15 @@ static const e2b_error_t out_of_memory = {
 static void deliver(e2b__task_t *task);
 
 e2b_future_t *e2b__future_new(e2b__queue_t *queue, e2b__kind_t kind, const char *operation) {
-  e2b_future_t *future = e2b__calloc(1, sizeof *future);
+  return e2b__future_new_with_room(queue, kind, operation, 0);
+}
+
+e2b_future_t *e2b__future_new_with_room(e2b__queue_t *queue, e2b__kind_t kind,
+                                        const char *operation, size_t room) {
+  e2b_future_t *future = e2b__malloc(sizeof *future + room);
   if (future == NULL) return NULL;
+  memset(future, 0, sizeof *future);
+  e2b__arena_lend(&future->arena, future->room, room);
   future->refs = 2;
   future->state = PENDING;
   future->kind = kind;

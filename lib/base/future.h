@@ -33,10 +33,13 @@ typedef enum e2b__kind {
  * decided. `operation` is static. On a closing queue it is decided already, with E2B_ECLOSED; so
  * the maker asks e2b_future_is_done() before it starts work. NULL when out of memory. */
 e2b_future_t *e2b__future_new(e2b__queue_t *queue, e2b__kind_t kind, const char *operation);
+/* The same with `room` bytes behind it for its arena to begin with: for one that will need them. */
+e2b_future_t *e2b__future_new_with_room(e2b__queue_t *queue, e2b__kind_t kind,
+                                        const char *operation, size_t room);
 
 /* Who works on it. `abandon` is called at most once, when the future is cancelled or the queue is
- * closed: it stops the work, frees what belongs to it, calls nobody back, and must not touch the
- * future again. It is not called once the future is decided. */
+ * closed: it stops the work, frees what belongs to it, calls nobody back, and does no more to
+ * the future than giving back a reference. It is not called once the future is decided. */
 void e2b__future_bind(e2b_future_t *future, void (*abandon)(void *work), void *work);
 
 /* Where the result's pieces live. */

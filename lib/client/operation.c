@@ -3,39 +3,41 @@
 
 #include <stdio.h>
 
-enum { LONGEST_URL = 64 * 1024 };
+/* The room is for the operation and a small answer. With the future it is 1 KB, the most that
+ * malloc keeps at hand for a thread. */
+enum { LONGEST_URL = 64 * 1024, ROOM = 848 };
 
-static void operation_free(e2b__operation_t *op) {
+static void operation_end(e2b__operation_t *op) {
   if (op->release_owner != NULL) op->release_owner(op->owner);
   e2b__buffer_free(&op->url);
   e2b__buffer_free(&op->body);
-  e2b__free(op);
+  e2b_future_release(op->future); /* and the operation with it, perhaps */
 }
 
 static void abandon(void *work) {
   e2b__operation_t *op = work;
-  if (op->call != NULL) e2b__call_cancel(op->call);
-  operation_free(op);
+  e2b__call_cancel(&op->call);
+  operation_end(op);
 }
 
 e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, const char *name,
                                      e2b_future_t **future) {
   *future = NULL;
   if (client == NULL) return NULL;
-  *future = e2b__future_new(&client->queue, kind, name);
+  *future = e2b__future_new_with_room(&client->queue, kind, name, ROOM);
   if (*future == NULL || e2b_future_is_done(*future)) return NULL;
   const e2b__config_t *config = &client->config;
   if (config->error != 0) {
     e2b__future_fail_text(*future, config->error, "%s", config->error_text);
     return NULL;
   }
-  e2b__operation_t *op = e2b__calloc(1, sizeof *op);
+  e2b__operation_t *op = e2b__arena_calloc(e2b__future_arena(*future), 1, sizeof *op);
   if (op == NULL) {
     e2b__future_fail_text(*future, E2B_ENOMEM, "out of memory");
     return NULL;
   }
   op->client = client;
-  op->future = *future;
+  op->future = e2b_future_acquire(*future);
   op->subject = "";
   e2b__buffer_init(&op->url, LONGEST_URL);
   e2b__buffer_init(&op->body, SIZE_MAX / 4);
@@ -62,19 +64,18 @@ int e2b__operation_header(e2b__operation_t *op, const char *name, const char *va
 
 static void on_done(void *ctx, const e2b__call_result_t *result) {
   e2b__operation_t *op = ctx;
-  op->call = NULL;
   op->done(op, result);
-  operation_free(op);
+  operation_end(op);
 }
 
 static void fail_now(e2b__operation_t *op, int code) {
   e2b__future_fail_text(op->future, code, "%s", e2b_code_text(code));
-  operation_free(op);
+  operation_end(op);
 }
 
 void e2b__operation_settle_number(e2b__operation_t *op, uint64_t number) {
   e2b__future_succeed_number(op->future, number);
-  operation_free(op);
+  operation_end(op);
 }
 
 void e2b__operation_settle(e2b__operation_t *op, int rc, void *value,
@@ -84,7 +85,7 @@ void e2b__operation_settle(e2b__operation_t *op, int rc, void *value,
   } else {
     e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
   }
-  operation_free(op);
+  operation_end(op);
 }
 
 void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_request_t *request,
@@ -118,8 +119,8 @@ void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_requ
   call.max_response_bytes =
       request->max_response_bytes != 0 ? request->max_response_bytes : config->max_response_bytes;
   op->done = done;
-  op->call = e2b__call_start(op->client->http, &call, on_done, op);
-  if (op->call == NULL) fail_now(op, E2B_ENOMEM);
+  rc = e2b__call_start(&op->call, op->client->http, &call, on_done, op);
+  if (rc != 0) fail_now(op, rc);
 }
 
 e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,

@@ -5,8 +5,8 @@
 #include "client/client.h"
 
 /* One call of the public API that is one request and one answer: the future, the request's parts,
- * and what is to be done with the answer. Made by a public function, freed when the future is
- * decided, whichever way. */
+ * and what is to be done with the answer. Made by a public function, over when the future is
+ * decided, whichever way. It lies in the future's arena and holds a reference on it. */
 
 typedef struct e2b__operation e2b__operation_t;
 
@@ -16,7 +16,7 @@ typedef void (*e2b__operation_cb)(e2b__operation_t *op, const e2b__call_result_t
 struct e2b__operation {
   e2b_client_t *client; /* kept by the future's reference on the queue */
   e2b_future_t *future;
-  e2b__call_t *call;
+  e2b__call_t call;
   e2b__operation_cb done;
   e2b__buffer_t url;
   e2b__buffer_t body;

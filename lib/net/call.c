@@ -6,29 +6,14 @@
 #include "net/internal.h"
 #include "net/retry.h"
 
-struct e2b__call {
-  e2b__http_t *http;
-  e2b__call_request_t request;
-  e2b__call_cb done;
-  void *ctx;
-  e2b__exchange_t *exchange; /* while one is under way */
-  e2b__delay_t *delay;       /* between two */
-  e2b__buffer_t body;
-  unsigned attempts;
-  bool maybe_received;
-};
-
 static int attempt(e2b__call_t *call);
 
-static void call_free(e2b__call_t *call) {
-  e2b__buffer_free(&call->body);
-  e2b__free(call);
-}
-
 void e2b__call_cancel(e2b__call_t *call) {
+  if (call->http == NULL) return;
   if (call->exchange != NULL) e2b__exchange_cancel(call->exchange);
   if (call->delay != NULL) e2b__delay_cancel(call->delay);
-  call_free(call);
+  e2b__buffer_free(&call->body);
+  memset(call, 0, sizeof *call);
 }
 
 void e2b__call_hurry(e2b__call_t *call, uint64_t ms) {
@@ -40,18 +25,25 @@ static int on_data(void *ctx, const char *data, size_t len) {
   return e2b__buffer_append(&call->body, data, len);
 }
 
-static void finish(e2b__call_t *call, const e2b__call_result_t *result) {
-  call->done(call->ctx, result);
-  call_free(call);
+/* The body stays until `done` is through with it, the call may go in it. */
+static void finish(e2b__call_t *call, e2b__call_result_t *result) {
+  e2b__buffer_t body = call->body;
+  const e2b__call_cb done = call->done;
+  void *ctx = call->ctx;
+  result->body = body.data != NULL ? body.data : "";
+  result->body_len = body.len;
+  result->buffer = &body;
+  result->maybe_received = call->maybe_received;
+  result->attempts = call->attempts;
+  memset(call, 0, sizeof *call);
+  done(ctx, result);
+  e2b__buffer_free(&body);
 }
 
 static void fail(e2b__call_t *call, int code) {
   e2b__call_result_t result = {0};
   result.code = code;
-  result.maybe_received = call->maybe_received;
-  result.why = result.body = "";
-  result.attempts = call->attempts;
-  result.buffer = &call->body;
+  result.why = "";
   finish(call, &result);
 }
 
@@ -101,17 +93,11 @@ static void on_done(void *ctx, const e2b__http_result_t *http_result) {
   result.code = http_result->code;
   result.clock = http_result->clock;
   result.status = http_result->status;
-  result.maybe_received = call->maybe_received;
   result.why = http_result->why;
-  result.body = call->body.data != NULL ? call->body.data : "";
-  result.body_len = call->body.len;
-  result.attempts = call->attempts;
-  result.buffer = &call->body;
   if (result.code == 0) {
     result.retry_after_ms = e2b__exchange_retry_after_ms(call->exchange);
     result.exchange = call->exchange;
   }
-  call->exchange = NULL;
   finish(call, &result);
 }
 
@@ -126,10 +112,9 @@ static int attempt(e2b__call_t *call) {
   return 0;
 }
 
-e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *request,
-                             e2b__call_cb done, void *ctx) {
-  e2b__call_t *call = e2b__calloc(1, sizeof *call);
-  if (call == NULL) return NULL;
+int e2b__call_start(e2b__call_t *call, e2b__http_t *http, const e2b__call_request_t *request,
+                    e2b__call_cb done, void *ctx) {
+  memset(call, 0, sizeof *call);
   call->http = http;
   call->request = *request;
   call->done = done;
@@ -140,9 +125,7 @@ e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *reque
     call->request.http.deadline_ms = e2b__time_after(uv_now(http->loop), request->timeout_ms);
     call->request.http.deadline_clock = E2B_CLOCK_REQUEST;
   }
-  if (attempt(call) != 0) {
-    call_free(call);
-    return NULL;
-  }
-  return call;
+  const int rc = attempt(call);
+  if (rc != 0) call->http = NULL;
+  return rc;
 }

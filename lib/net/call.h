@@ -3,12 +3,11 @@
 #define E2B_LIB_NET_CALL_H
 
 #include "base/buffer.h"
+#include "net/delay.h"
 #include "net/http.h"
 
 /* A whole request with a whole answer: the body collected under a ceiling, the request repeated
  * when that is allowed and of use. */
-
-typedef struct e2b__call e2b__call_t;
 
 typedef struct e2b__call_request {
   e2b__http_request_t http; /* its strings stay valid until the call is gone */
@@ -35,9 +34,23 @@ typedef struct e2b__call_result {
 
 typedef void (*e2b__call_cb)(void *ctx, const e2b__call_result_t *result);
 
-/* NULL when out of memory. `done` comes once, from the loop, and the call is gone then. */
-e2b__call_t *e2b__call_start(e2b__http_t *http, const e2b__call_request_t *request,
-                             e2b__call_cb done, void *ctx);
+/* Lies in what its owner has about it, zeroed. */
+typedef struct e2b__call {
+  e2b__http_t *http; /* NULL: not under way */
+  e2b__call_request_t request;
+  e2b__call_cb done;
+  void *ctx;
+  e2b__exchange_t *exchange; /* while one is under way */
+  e2b__delay_t *delay;       /* between two */
+  e2b__buffer_t body;
+  unsigned attempts;
+  bool maybe_received;
+} e2b__call_t;
+
+/* 0 or E2B_ENOMEM. `done` comes once, from the loop; the call is over then, and may be freed. */
+int e2b__call_start(e2b__call_t *call, e2b__http_t *http, const e2b__call_request_t *request,
+                    e2b__call_cb done, void *ctx);
+/* No effect on one that is not under way. */
 void e2b__call_cancel(e2b__call_t *call);
 /* It has `ms` more; then `done` comes with E2B_ETIMEDOUT. Not for one that may be repeated. */
 void e2b__call_hurry(e2b__call_t *call, uint64_t ms);

@@ -46,7 +46,7 @@ enum { PROBE_MS = 5000, PROBE_ANSWER_BYTES = 4096 };
 
 struct e2b__probe {
   e2b_sandbox_t *sandbox;
-  e2b__call_t *call;
+  e2b__call_t call;
   char *url;
   e2b__probe_cb done;
   void *ctx;
@@ -59,7 +59,7 @@ static void probe_free(e2b__probe_t *probe) {
 }
 
 void e2b__probe_cancel(e2b__probe_t *probe) {
-  e2b__call_cancel(probe->call);
+  e2b__call_cancel(&probe->call);
   probe_free(probe);
 }
 
@@ -93,7 +93,8 @@ e2b__probe_t *e2b__probe_start(e2b_sandbox_t *sandbox, e2b__probe_cb done, void 
   probe->done = done;
   probe->ctx = ctx;
   probe->url = e2b__format("%s/health", sandbox->daemon_url);
-  if (probe->url != NULL) {
+  int rc = probe->url != NULL ? 0 : E2B_ENOMEM;
+  if (rc == 0) {
     e2b__call_request_t request;
     memset(&request, 0, sizeof request);
     request.http.method = "GET";
@@ -102,9 +103,9 @@ e2b__probe_t *e2b__probe_start(e2b_sandbox_t *sandbox, e2b__probe_cb done, void 
     request.http.repeatable = true;
     request.timeout_ms = PROBE_MS;
     request.max_response_bytes = PROBE_ANSWER_BYTES;
-    probe->call = e2b__call_start(sandbox->client->http, &request, on_probe, probe);
+    rc = e2b__call_start(&probe->call, sandbox->client->http, &request, on_probe, probe);
   }
-  if (probe->call != NULL) return probe;
+  if (rc == 0) return probe;
   probe_free(probe);
   return NULL;
 }

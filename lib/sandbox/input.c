@@ -23,7 +23,7 @@ typedef struct input {
 
 typedef struct e2b__input_call {
   e2b_command_t *command;
-  e2b__call_t *call;
+  e2b__call_t call;
   e2b__list_t batch;
   bool is_end;
   e2b__buffer_t body;
@@ -121,7 +121,7 @@ void e2b__input_stop(e2b_command_t *command, int code) {
   input_call *call = command->input_call;
   command->input_call = NULL;
   if (call != NULL) {
-    if (call->call != NULL) e2b__call_cancel(call->call);
+    e2b__call_cancel(&call->call);
     error.maybe_applied = 1;
     settle(&call->batch, &error);
     call_free(call);
@@ -147,7 +147,7 @@ void e2b__input_finish(e2b_command_t *command) {
   const e2b_error_t error = e2b__error(E2B_ENOSTDIN);
   command->input_ended = true;
   e2b__guest_add(command->sandbox->client, &command->guest);
-  e2b__call_hurry(call->call, LAST_ANSWER_MS);
+  e2b__call_hurry(&call->call, LAST_ANSWER_MS);
   settle(&command->inputs, &error); /* the pieces on the way keep the command */
 }
 
@@ -165,7 +165,6 @@ static int refusal_code(const e2b_command_t *command, const e2b_error_t *error) 
 static void on_sent(void *ctx, const e2b__call_result_t *result) {
   input_call *call = ctx;
   e2b_command_t *command = call->command;
-  call->call = NULL;
   command->input_call = NULL;
   e2b__command_hold(command);
   e2b_error_t error = e2b__error(0);
@@ -251,8 +250,7 @@ void e2b__input_pump(e2b_command_t *command) {
   if (rc == 0) rc = make_request(command, call, &data, &request);
   e2b__buffer_free(&data);
   if (rc == 0) {
-    call->call = e2b__call_start(command->sandbox->client->http, &request, on_sent, call);
-    if (call->call == NULL) rc = E2B_ENOMEM;
+    rc = e2b__call_start(&call->call, command->sandbox->client->http, &request, on_sent, call);
   }
   if (rc == 0) {
     command->input_call = call;

@@ -35,7 +35,7 @@ static void check(const e2b__control_t *control) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   e2b__control_t control;
-  e2b__arena_t arena = {NULL, 0, 0};
+  e2b__arena_t arena = {0};
   const char *why = NULL;
   e2b__control_result_t result =
       e2b__control_read(&control, (const char *)data, size, &arena, &why);

@@ -34,7 +34,7 @@ class Case:
 
 
 CASES = [
-    Case("get_info", "get_info", {}, 400, 1.36, 6),
+    Case("get_info", "get_info", {}, 400, 1.32, 3),
     Case("run_command", "run_command", {}, 400, 1.22, 9),
     # Much to read: here a copy more of it shows, 60,000 bytes of an answer, 256 KB of output.
     Case("get_info_large", "get_info", {}, 40, 7.7, 10, metadata=60000),

@@ -20,7 +20,7 @@ static e2b__control_result_t read_text(const char *text, size_t len, e2b__contro
 static void a_create_is_read_with_its_defaults(void **state) {
   static const char text[] = "{\"type\":\"create\",\"id\":\"a_Z-9\",\"argv\":[\"b\\u0061sh\"]}";
   e2b__control_t control;
-  e2b__arena_t arena = {NULL, 0, 0};
+  e2b__arena_t arena = {0};
   const char *why;
   (void)state;
   assert_int_equal(read_text(text, sizeof text - 1, &control, &arena, &why), E2B__CONTROL_GOOD);
@@ -49,7 +49,7 @@ static const char whole[] =
 
 static void all_members_are_read_in_any_order(void **state) {
   e2b__control_t control;
-  e2b__arena_t arena = {NULL, 0, 0};
+  e2b__arena_t arena = {0};
   const char *why;
   (void)state;
   assert_int_equal(read_text(whole, sizeof whole - 1, &control, &arena, &why), E2B__CONTROL_GOOD);
@@ -76,7 +76,7 @@ static void a_message_that_is_cut_is_a_breach(void **state) {
   (void)state;
   for (size_t len = 0; len < sizeof whole - 1; len++) {
     e2b__control_t control;
-    e2b__arena_t arena = {NULL, 0, 0};
+    e2b__arena_t arena = {0};
     const char *why;
     assert_int_equal(read_text(whole, len, &control, &arena, &why), E2B__CONTROL_BREACH);
     e2b__arena_free(&arena);
@@ -141,7 +141,7 @@ static void each_fault_has_its_result(void **state) {
   (void)state;
   for (size_t i = 0; i < E2B__COUNT(cases); i++) {
     e2b__control_t control;
-    e2b__arena_t arena = {NULL, 0, 0};
+    e2b__arena_t arena = {0};
     const char *why = NULL;
     e2b__control_result_t result =
         read_text(cases[i].text, strlen(cases[i].text), &control, &arena, &why);
@@ -156,7 +156,7 @@ static void without_memory_it_is_invalid_and_says_so(void **state) {
   failing_alloc_arm(0);
   for (size_t nth = 1;; nth++) {
     e2b__control_t control;
-    e2b__arena_t arena = {NULL, 0, 0};
+    e2b__arena_t arena = {0};
     const char *why = NULL;
     failing_alloc_arm(nth);
     e2b__control_result_t result =

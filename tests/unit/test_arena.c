@@ -92,6 +92,35 @@ static void a_failed_allocation_leaves_the_arena_usable(void **state) {
   failing_alloc_remove();
 }
 
+static void lent_memory_comes_first_and_stays_the_lenders(void **state) {
+  (void)state;
+  alignas(max_align_t) unsigned char room[256];
+  e2b__arena_t arena = {0};
+  failing_alloc_arm(0);
+  e2b__arena_lend(&arena, room, sizeof room);
+  unsigned char *piece = e2b__arena_alloc(&arena, 100);
+  assert_true(piece > room && piece + 100 <= room + sizeof room);
+  assert_int_equal(failing_alloc_live(), 0);
+  assert_non_null(e2b__arena_alloc(&arena, sizeof room));
+  assert_int_equal(failing_alloc_live(), 1);
+  e2b__arena_free(&arena);
+  assert_int_equal(failing_alloc_live(), 0);
+  assert_non_null(e2b__arena_alloc(&arena, 8)); /* an arena like any other now */
+  e2b__arena_free(&arena);
+  assert_int_equal(failing_alloc_live(), 0);
+  failing_alloc_remove();
+}
+
+static void too_little_to_lend_is_left_alone(void **state) {
+  (void)state;
+  alignas(max_align_t) unsigned char room[1] = {7};
+  e2b__arena_t arena = {0};
+  e2b__arena_lend(&arena, room, sizeof room);
+  assert_non_null(e2b__arena_alloc(&arena, 1));
+  assert_int_equal(room[0], 7);
+  e2b__arena_free(&arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(pieces_are_aligned_and_apart),
@@ -101,6 +130,8 @@ int main(void) {
       cmocka_unit_test(reset_keeps_one_block_for_the_next_use),
       cmocka_unit_test(an_empty_arena_may_be_reset_and_freed),
       cmocka_unit_test(a_failed_allocation_leaves_the_arena_usable),
+      cmocka_unit_test(lent_memory_comes_first_and_stays_the_lenders),
+      cmocka_unit_test(too_little_to_lend_is_left_alone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
