@@ -23,7 +23,6 @@ void e2b__command_drop(e2b_command_t *command) {
     e2b__buffer_free(&command->outputs[i].collected);
   }
   e2b__arena_free(&command->arena);
-  e2b__arena_free(&command->event);
   e2b_sandbox_release(command->sandbox);
   e2b__free(command);
 }

@@ -55,7 +55,6 @@ struct e2b_command {
   e2b_error_t input_error;
   e2b_execution_t execution;
   e2b__arena_t arena; /* of the result */
-  e2b__arena_t event; /* of one event */
   const char *user;   /* who runs it; NULL: the default */
 
   /* Hook of the code room: looks at the result before anybody gets it. Answers nonzero when it

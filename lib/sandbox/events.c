@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdalign.h>
+
 #include "base/clock.h"
 #include "sandbox/command.h"
 
@@ -61,15 +63,18 @@ static int on_event(e2b_command_t *command, const e2b__process_event_t *event) {
 static int on_message(void *ctx, const char *data, size_t len) {
   e2b_command_t *command = ctx;
   e2b__process_event_response_t response;
-  e2b__arena_reset(&command->event);
-  int rc = e2b__message_decode(&e2b__process_event_response, data, len,
-                               e2b__daemon_encoding(command->sandbox->client), &command->event,
-                               &response, NULL);
-  if (rc != 0) return rc;
-  if (response.event == NULL) return 0;
-  e2b__command_hold(command);
-  rc = on_event(command, response.event);
-  e2b__command_drop(command);
+  alignas(max_align_t) unsigned char room[1024]; /* enough for all but large ones in JSON */
+  e2b__arena_t arena = {0};
+  e2b__arena_lend(&arena, room, sizeof room);
+  int rc =
+      e2b__message_decode(&e2b__process_event_response, data, len,
+                          e2b__daemon_encoding(command->sandbox->client), &arena, &response, NULL);
+  if (rc == 0 && response.event != NULL) {
+    e2b__command_hold(command);
+    rc = on_event(command, response.event);
+    e2b__command_drop(command);
+  }
+  e2b__arena_free(&arena);
   return rc;
 }
 

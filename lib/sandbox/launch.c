@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdalign.h>
+
 #include "base/clock.h"
 #include "sandbox/command.h"
 
@@ -51,7 +53,8 @@ static int encode_pairs(e2b__arena_t *arena, const e2b_pair_t *from, size_t coun
   return 0;
 }
 
-static int start_stream(e2b_command_t *command, const e2b__command_spec_t *spec) {
+static int start_stream(e2b_command_t *command, const e2b__command_spec_t *spec,
+                        e2b__arena_t *arena) {
   const e2b_run_options *options = &spec->options;
   e2b__process_config_t config;
   memset(&config, 0, sizeof config);
@@ -59,12 +62,12 @@ static int start_stream(e2b_command_t *command, const e2b__command_spec_t *spec)
   while (spec->args != NULL && spec->args[config.args_count] != NULL) {
     config.args_count++;
   }
-  config.args = e2b__arena_calloc(&command->event, config.args_count + 1, sizeof *config.args);
+  config.args = e2b__arena_calloc(arena, config.args_count + 1, sizeof *config.args);
   if (config.args == NULL) return E2B_ENOMEM;
   for (size_t i = 0; i < config.args_count; i++) {
     config.args[i] = e2b__str(spec->args[i]);
   }
-  int rc = encode_pairs(&command->event, options->envs, options->envs_count, &config.envs);
+  int rc = encode_pairs(arena, options->envs, options->envs_count, &config.envs);
   if (rc != 0) return rc;
   config.envs_count = options->envs_count;
   config.cwd = e2b__str(options->cwd);
@@ -108,9 +111,14 @@ static int launch(e2b_command_t *command, const e2b__command_spec_t *spec) {
     if (command->user == NULL) return E2B_ENOMEM;
   }
   int rc = queue_input(command, spec);
+  alignas(max_align_t) unsigned char room[512];
+  e2b__arena_t arena = {0};
+  e2b__arena_lend(&arena, room, sizeof room);
   if (rc == 0) {
-    rc = spec->connect_pid != 0 ? attach_stream(command, spec) : start_stream(command, spec);
+    rc =
+        spec->connect_pid != 0 ? attach_stream(command, spec) : start_stream(command, spec, &arena);
   }
+  e2b__arena_free(&arena);
   if (rc == 0) {
     e2b__command_hold(command); /* the stream's */
     e2b__guest_add(command->sandbox->client, &command->guest);
@@ -124,7 +132,6 @@ int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec
     command->outputs[i].bytes = 0;
   }
   e2b__list_remove(&command->guest.node);
-  e2b__arena_reset(&command->event);
   e2b__input_stop(command, E2B_ENOSTDIN); /* what the other did not read is not for this one */
   command->pid = 0;
   command->input_ended = false;
