@@ -9,19 +9,22 @@
 /* Questions to an agent that belong to no terminal of this client: which terminals there are, and
  * the end of one by its id. An agent that does not run is not started for them. */
 
-enum { ANSWER_MAX = 32 << 20, COMMAND_MS = 30000, ANSWER_MS = 30000 };
+enum { LIST_MAX = 32 << 20, COMMAND_MS = 30000, ANSWER_MS = 30000 };
 
 typedef struct query {
   e2b_future_t *future; /* NULL once it was given up */
   e2b_sandbox_t *sandbox;
   e2b_future_t *finding; /* the command that tells the address */
   e2b__websocket_t *socket;
+  e2b__delay_t *clock; /* of the whole answer, however many parts it has */
+  size_t received;     /* bytes of it */
   bool list;
   e2b__buffer_t items; /* of the list so far: it may come in several messages */
   char id[65];
 } query;
 
 static void query_free(query *it) {
+  if (it->clock != NULL) e2b__delay_cancel(it->clock);
   if (it->socket != NULL) e2b__websocket_destroy(it->socket);
   e2b__buffer_free(&it->items);
   e2b_sandbox_release(it->sandbox);
@@ -49,6 +52,14 @@ static void fail(query *it, const e2b_error_t *error) {
 
 static void fail_code(query *it, int code) {
   const e2b_error_t error = e2b__error(code);
+  fail(it, &error);
+}
+
+static void on_clock(void *ctx) {
+  query *it = ctx;
+  it->clock = NULL;
+  e2b_error_t error = e2b__error(E2B_ETIMEDOUT);
+  error.clock = E2B_CLOCK_REQUEST;
   fail(it, &error);
 }
 
@@ -121,6 +132,11 @@ static void succeed(query *it, bool found) {
 static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, size_t len) {
   query *it = ctx;
   (void)kind;
+  it->received += len;
+  if (it->received > LIST_MAX) {
+    fail_code(it, E2B_ETOOBIG);
+    return;
+  }
   cJSON *json = e2b__json_parse(data, len);
   const char *type = e2b__json_string(json, "type", "");
   if (it->list && strcmp(type, "terminals") == 0) {
@@ -142,7 +158,10 @@ static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, 
 
 static void on_open(void *ctx, const char *protocol) {
   query *it = ctx;
-  (void)protocol;
+  if (protocol == NULL || strcmp(protocol, E2B__AGENT_PROTOCOL) != 0) {
+    fail_code(it, E2B_EPROTOCOL);
+    return;
+  }
   char text[160];
   const int len =
       it->list ? snprintf(text, sizeof text, "{\"type\":\"list\"}")
@@ -171,8 +190,12 @@ static void ask(query *it, const e2b__agent_address_t *address) {
   int rc = e2b__agent_options(&endpoint, it->sandbox, address, bearer, &options);
   if (rc == 0 && dialer == NULL) rc = E2B_ENOMEM;
   if (rc == 0) {
+    it->clock = e2b__delay_start(it->sandbox->client->http, ANSWER_MS, on_clock, it);
+    if (it->clock == NULL) rc = E2B_ENOMEM;
+  }
+  if (rc == 0) {
     options.liveness_ms = ANSWER_MS;
-    options.max_message_bytes = ANSWER_MAX;
+    options.max_message_bytes = E2B__AGENT_MESSAGE_MAX;
     rc = e2b__websocket_open(dialer, &options, &events, it, &it->socket);
   }
   e2b__endpoint_free(&endpoint);
@@ -215,7 +238,7 @@ static e2b_future_t *start(e2b_sandbox_t *sandbox, const char *user, const char 
   it->future = future;
   it->sandbox = e2b_sandbox_acquire(sandbox);
   it->list = id == NULL;
-  e2b__buffer_init(&it->items, ANSWER_MAX);
+  e2b__buffer_init(&it->items, LIST_MAX);
   if (id != NULL) snprintf(it->id, sizeof it->id, "%s", id);
   const char *const args[] = {"-c", e2b__agent_find_script, NULL};
   e2b_run_options options;
