@@ -23,7 +23,8 @@ typedef struct e2b_terminal e2b_terminal_t;
  *  TTYD     a ttyd that runs in the template (protocol 7.4), with -W. It chooses the program. Its
  *           terminals end with their connection, have no id, and no exit codes.
  *  ENVD     the sandbox's process service (protocol 5.8, 5.9). Everywhere. What a program writes
- *           while nobody is connected is lost. */
+ *           while nobody is connected is lost. Its end is told when no process has the terminal
+ *           open any more: a job in the background may delay it, also after a kill. */
 typedef enum e2b_transport {
   E2B_TRANSPORT_AUTO = 0, /* AGENT; ENVD where that cannot run, and the log says so */
   E2B_TRANSPORT_AGENT = 1,
@@ -76,8 +77,9 @@ typedef struct e2b_terminal_options {
   uint64_t hold_ms;
   uint64_t timeout_ms; /* the program is killed then (AGENT, ENVD); default: never */
 
-  /* e2b_terminal_get_by_id(), AGENT: the first byte of output wanted, see e2b_terminal_offset().
-   * Default: the oldest that is kept. E2B_EREQUEST beyond the output. */
+  /* e2b_terminal_get_by_id(), AGENT: the first byte of output wanted, see e2b_terminal_offset();
+   * on_gap tells what is not kept any more. Default: the oldest that is kept. E2B_EREQUEST beyond
+   * the end of the output. */
   uint64_t from_offset;
 
   size_t write_limit; /* of what e2b_terminal_write() holds; default 1 MiB */

@@ -178,7 +178,7 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
   agent->base.ops = &e2b__transport_agent;
   agent->base.terminal = terminal;
   agent->created = spec->attach_id != NULL;
-  if (agent->created) agent->seen = spec->options.from_offset;
+  if (agent->created) terminal->offset = spec->options.from_offset;
   agent->liveness_ms = liveness(spec->options.liveness_ms);
   e2b__list_init(&agent->guest.node);
   e2b__list_init(&agent->signals);

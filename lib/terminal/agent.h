@@ -58,8 +58,7 @@ typedef struct e2b__agent {
   e2b__list_t signals;   /* that are not answered, oldest first */
   uint32_t ring;
   uint32_t window;
-  uint64_t seen;     /* output offset behind the last byte that the user got */
-  uint64_t acked;    /* what the agent was told of it */
+  uint64_t acked;    /* what the agent was told of the terminal's offset */
   uint64_t accepted; /* input: the first byte in `line` has this offset */
   uint64_t sent;     /* input: what this connection was given */
   e2b__line_t line;  /* typed, and not accepted */
@@ -71,12 +70,14 @@ extern const e2b__websocket_events_t e2b__agent_events;
 /* agent_send.c */
 /* The create message, into agent->request. */
 int e2b__agent_make_request(e2b__agent_t *agent, const e2b__terminal_spec_t *spec);
+/* Whether the hello says from where output is wanted; else it is the oldest that is kept. */
+bool e2b__agent_names_offset(const e2b__agent_t *agent);
 /* Creates or attaches. */
 int e2b__agent_send_hello(e2b__agent_t *agent);
 /* All that may be sent now: signals, the size, input. */
 void e2b__agent_pump(e2b__agent_t *agent);
-/* Tells the agent what was taken, when that is much. */
-void e2b__agent_acknowledge(e2b__agent_t *agent);
+/* Tells the agent what was taken, when that is much. 0, or E2B_ENOMEM. */
+int e2b__agent_acknowledge(e2b__agent_t *agent);
 /* The agent has accepted input up to this offset. False: that makes no sense. */
 bool e2b__agent_accept(e2b__agent_t *agent, uint64_t offset);
 int e2b__agent_write(e2b__transport_t *transport, const char *data, size_t len);

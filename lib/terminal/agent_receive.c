@@ -50,9 +50,9 @@ static void on_data(void *ctx, const char *data, size_t len, bool first, bool la
     }
   }
   if (len == 0) return;
-  agent->seen += len;
-  if (!e2b__terminal_data(agent->base.terminal, data, len)) return;
-  e2b__agent_acknowledge(agent);
+  e2b_terminal_t *terminal = agent->base.terminal;
+  if (!e2b__terminal_data(terminal, data, len)) return;
+  if (e2b__agent_acknowledge(agent) != 0) e2b__terminal_stalled(terminal);
 }
 
 /* --- control ------------------------------------------------------------------------------------
@@ -75,13 +75,13 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   opened.rows = (uint16_t)offset_of(json, "rows", 0);
   opened.lost = offset_of(json, "lost", 0);
   const uint64_t offset = offset_of(json, "offset", 0);
-  opened.offset = offset;
-  const bool again = agent->base.terminal->state == E2B__TERMINAL_LOST;
-  if (again && offset != agent->seen + opened.lost) {
+  e2b_terminal_t *terminal = agent->base.terminal;
+  if (opened.lost > offset ||
+      (e2b__agent_names_offset(agent) && offset - opened.lost != terminal->offset)) {
     breach(agent, "output from another place than asked for");
     return;
   }
-  agent->seen = offset;
+  terminal->offset = offset - opened.lost;
   agent->acked = offset;
   agent->ring = (uint32_t)offset_of(json, "ring", 256 << 10);
   agent->window = (uint32_t)offset_of(json, "window", 64 << 10);
@@ -95,21 +95,32 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   agent->state = E2B__AGENT_ATTACHED;
   e2b__agent_stop_clock(agent);
   e2b__buffer_free(&agent->request);
-  if (!e2b__terminal_opened(agent->base.terminal, &opened)) return;
+  if (!e2b__terminal_opened(terminal, &opened)) return;
   e2b__agent_pump(agent);
-  e2b__terminal_room(agent->base.terminal);
+  e2b__terminal_room(terminal);
 }
 
 static void on_exit(e2b__agent_t *agent, const cJSON *json) {
   e2b_terminal_exit_t end = {1, (int)e2b__json_int(json, "code", -1),
                              (int)e2b__json_int(json, "signal", 0)};
   if (end.signal != 0) end.exit_code = -1;
-  if (agent->state != E2B__AGENT_ATTACHED ||
-      offset_of(json, "offset", agent->seen) != agent->seen) {
+  e2b_terminal_t *terminal = agent->base.terminal;
+  if (offset_of(json, "offset", terminal->offset) != terminal->offset) {
     breach(agent, "an exit before the last output");
     return;
   }
-  e2b__terminal_exited(agent->base.terminal, &end);
+  e2b__terminal_exited(terminal, &end);
+}
+
+static void on_gap(e2b__agent_t *agent, const cJSON *json) {
+  e2b_terminal_t *terminal = agent->base.terminal;
+  const uint64_t lost = offset_of(json, "lost", 0);
+  if (offset_of(json, "offset", terminal->offset + lost) != terminal->offset + lost) {
+    breach(agent, "a gap that does not lead to the next output");
+    return;
+  }
+  agent->acked = terminal->offset + lost; /* it counts as acknowledged */
+  e2b__terminal_gap(terminal, lost);
 }
 
 static int code_of(const e2b__agent_t *agent, const char *word) {
@@ -148,10 +159,12 @@ static void on_control(e2b__agent_t *agent, const char *type, const cJSON *json)
   e2b_terminal_t *terminal = agent->base.terminal;
   if (strcmp(type, "attached") == 0) {
     on_attached(agent, json);
-  } else if (strcmp(type, "exit") == 0) {
-    on_exit(agent, json);
   } else if (strcmp(type, "error") == 0) {
     on_error(agent, json);
+  } else if (agent->state != E2B__AGENT_ATTACHED) {
+    breach(agent, "news of a terminal before it is attached");
+  } else if (strcmp(type, "exit") == 0) {
+    on_exit(agent, json);
   } else if (strcmp(type, "input") == 0) {
     if (!e2b__agent_accept(agent, offset_of(json, "offset", agent->accepted))) {
       breach(agent, "input accepted that was not sent");
@@ -159,9 +172,7 @@ static void on_control(e2b__agent_t *agent, const char *type, const cJSON *json)
       e2b__terminal_room(terminal);
     }
   } else if (strcmp(type, "gap") == 0) {
-    agent->seen = offset_of(json, "offset", agent->seen);
-    agent->acked = agent->seen;
-    e2b__terminal_gap(terminal, offset_of(json, "lost", 0));
+    on_gap(agent, json);
   } else if (strcmp(type, "size") == 0 && !terminal->resized) {
     terminal->cols = (uint16_t)offset_of(json, "cols", terminal->cols);
     terminal->rows = (uint16_t)offset_of(json, "rows", terminal->rows);

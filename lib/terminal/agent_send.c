@@ -53,6 +53,11 @@ int e2b__agent_make_request(e2b__agent_t *agent, const e2b__terminal_spec_t *spe
   return w.rc;
 }
 
+bool e2b__agent_names_offset(const e2b__agent_t *agent) {
+  const e2b_terminal_t *terminal = agent->base.terminal;
+  return !agent->created || terminal->state != E2B__TERMINAL_STARTING || terminal->offset != 0;
+}
+
 int e2b__agent_send_hello(e2b__agent_t *agent) {
   if (!agent->created) {
     return e2b__websocket_send(agent->socket, E2B__WEBSOCKET_TEXT, agent->request.data,
@@ -61,9 +66,9 @@ int e2b__agent_send_hello(e2b__agent_t *agent) {
   char text[TEXT_BYTES];
   int len = snprintf(text, sizeof text, "{\"type\":\"attach\",\"id\":\"%s\",\"writer\":\"%s\"",
                      agent->id, agent->writer);
-  if (agent->base.terminal->state != E2B__TERMINAL_STARTING || agent->seen != 0) {
+  if (e2b__agent_names_offset(agent)) {
     len += snprintf(text + len, sizeof text - (size_t)len, ",\"offset\":%llu",
-                    (unsigned long long)agent->seen);
+                    (unsigned long long)agent->base.terminal->offset);
   }
   text[len++] = '}';
   return send_text(agent, text, len);
@@ -91,8 +96,8 @@ static int send_input(e2b__agent_t *agent) {
 
 bool e2b__agent_accept(e2b__agent_t *agent, uint64_t offset) {
   if (offset < agent->accepted) return agent->state == E2B__AGENT_ATTACHED;
+  if (offset > agent->sent) return false;
   const uint64_t count = offset - agent->accepted;
-  if (count > e2b__line_len(&agent->line)) return false;
   if (count == 0) return true;
   e2b__line_take(&agent->line, (size_t)count);
   agent->accepted = offset;
@@ -119,12 +124,16 @@ size_t e2b__agent_waiting(const e2b__transport_t *transport) {
 
 /* Often enough to keep the agent sending: it stops half a ring ahead of what it knows to be taken.
  */
-void e2b__agent_acknowledge(e2b__agent_t *agent) {
-  if (agent->state != E2B__AGENT_ATTACHED || agent->seen - agent->acked < agent->ring / 8) return;
+int e2b__agent_acknowledge(e2b__agent_t *agent) {
+  const uint64_t taken = agent->base.terminal->offset;
+  if (agent->state != E2B__AGENT_ATTACHED || taken - agent->acked < agent->ring / 8) return 0;
   char text[TEXT_BYTES];
-  const int len = snprintf(text, sizeof text, "{\"type\":\"ack\",\"offset\":%llu}",
-                           (unsigned long long)agent->seen);
-  if (send_text(agent, text, len) == 0) agent->acked = agent->seen;
+  const int len =
+      snprintf(text, sizeof text, "{\"type\":\"ack\",\"offset\":%llu}", (unsigned long long)taken);
+  /* Refused: on_drain, or the end of the connection, goes on with it. */
+  const int rc = send_text(agent, text, len);
+  if (rc == 0) agent->acked = taken;
+  return rc == E2B_ENOMEM ? rc : 0;
 }
 
 int e2b__agent_resize(e2b__transport_t *transport) {
@@ -255,7 +264,8 @@ void e2b__agent_end_signals(e2b__agent_t *agent, int code) {
 }
 
 void e2b__agent_pump(e2b__agent_t *agent) {
-  int rc = send_signals(agent);
+  int rc = e2b__agent_acknowledge(agent);
+  if (rc == 0) rc = send_signals(agent);
   if (rc == 0 && agent->base.terminal->resized) rc = e2b__agent_resize(&agent->base);
   if (rc == 0) rc = send_input(agent);
   if (rc != 0) e2b__terminal_stalled(agent->base.terminal);
@@ -263,7 +273,8 @@ void e2b__agent_pump(e2b__agent_t *agent) {
 
 void e2b__agent_go_on(e2b__transport_t *transport) {
   e2b__agent_t *agent = (e2b__agent_t *)transport;
-  int rc = send_signals(agent);
+  int rc = e2b__agent_acknowledge(agent);
+  if (rc == 0) rc = send_signals(agent);
   if (rc == 0) rc = send_input(agent);
   if (rc == 0 && transport->terminal->resized) {
     e2b__agent_resize(transport);

@@ -75,7 +75,6 @@ bool e2b__terminal_opened(e2b_terminal_t *terminal, const e2b__terminal_opened_t
     e2b__terminal_conclude(terminal, &error, false);
     return leave(it);
   }
-  if (!again && opened->offset != 0) terminal->offset = opened->offset - opened->lost;
   terminal->state = E2B__TERMINAL_OPEN;
   terminal->opened_ms = uv_now(e2b__terminal_client(terminal)->loop);
   e2b__outage_pause(terminal);

@@ -152,7 +152,7 @@ e2b_transport_t e2b_terminal_transport(const e2b_terminal_t *terminal) {
 }
 
 uint64_t e2b_terminal_offset(const e2b_terminal_t *terminal) {
-  return terminal->offset;
+  return terminal != NULL ? terminal->offset : 0;
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -55,7 +55,7 @@ struct e2b_terminal {
   e2b__guest_t guest;
   e2b__terminal_spec_t *spec; /* until it has opened */
   e2b_future_t *starting;
-  uint64_t offset;     /* of the next byte of output */
+  uint64_t offset;     /* of the next byte of output; STARTING: of the first one wanted */
   e2b__list_t waiters; /* futures of the end */
   size_t waiting;
   e2b__task_t closed_task;

@@ -75,8 +75,7 @@ typedef struct e2b__terminal_opened {
   uint32_t pid;
   uint16_t cols; /* 0: as before */
   uint16_t rows;
-  uint64_t offset; /* of the next byte of output, where the transport counts: the first time only */
-  uint64_t lost;   /* output before it that is gone for this viewer */
+  uint64_t lost; /* output that is gone for this viewer */
 } e2b__terminal_opened_t;
 
 /* It is connected, for the first time or again. */
