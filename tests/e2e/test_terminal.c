@@ -147,6 +147,9 @@ static void ctrl_c_and_job_control(void **state) {
   viewer_sees(it, "^C");
   viewer_types(it, "sleep 300 &\njobs\n");
   viewer_sees(it, "Running");
+  /* A process service may tell the end only when nobody has the terminal open any more. */
+  viewer_types(it, "kill -9 %1; wait; exit 0\n");
+  viewer_sees_exit(it, 0);
 }
 
 static void killing_ends_it(void **state) {
@@ -318,7 +321,6 @@ static void input_has_a_limit(void **state) {
     scene_turn(1, NULL);
   }
   assert_int_equal(rc, E2B_EAGAIN);
-  assert_int_equal(it->drains, 0);
   e2b_command_t *go = STARTED(e2b_command_start_shell(scene.sandbox, "echo go >/tmp/go", NULL));
   while (typed < 1000000) {
     const size_t left = 1000000 - typed;
