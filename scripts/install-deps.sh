@@ -38,6 +38,10 @@ certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ] || ! has_apt; }
 way_out() { tool slirp4netns || ! has_apt; }
 # Sandboxes see of the machine's programs those under /usr only.
 system_python() { /usr/bin/python3 -c 'import ensurepip' 2>/dev/null; }
+sandbox_programs() {
+  local program
+  for program in curl git pgrep tput; do [ -x "/usr/bin/$program" ] || return; done
+}
 system_node() {
   local node
   node=$(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin command -v node) || return
@@ -70,6 +74,8 @@ look() {
   need "musl-tools" "musl-gcc (for the terminal agent)" static_compiler
   need "libmbedtls-dev" "mbedTLS (headers)" header mbedtls/ssl.h
   need "bubblewrap" "bubblewrap (bwrap)" tool bwrap
+  # Sandboxes have the machine's programs: what clients expect to find there.
+  need "curl git procps ncurses-bin" "curl, git, pgrep and tput (for sandboxes)" sandbox_programs
   need "slirp4netns" "slirp4netns" way_out
   need "python3 python3-venv" "/usr/bin/python3 with venv" system_python
   need "nodejs" "Node.js under /usr" system_node

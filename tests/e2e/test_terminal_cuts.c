@@ -333,7 +333,8 @@ static void the_agent_is_killed(void **state) {
   it->options.program = NULL;
   e2b_terminal_t *terminal = viewer_opens(it);
   e2b_future_t *wait = scene_keep(e2b_terminal_wait(terminal));
-  RAN(e2b_run_shell(sandbox, "pkill -9 -f '[e]2b/agent-'", NULL));
+  const e2b_execution_t *killed = RAN(e2b_run_shell(sandbox, "pkill -9 -f '[e]2b/agent-'", NULL));
+  if (killed->exit_code != 0) fail_msg("pkill: %d %s", killed->exit_code, killed->stderr_data.ptr);
   FAILS(E2B_ENORESULT, wait);
   viewer_is_closed(it);
   viewer *next = cut_viewer();
