@@ -313,9 +313,12 @@ __attribute__((format(printf, 2, 0))) static void on_daemon_log(void *cls, const
 }
 
 /* libmicrohttpd wants to be run again at once as long as a TLS handshake waits for its client. When
- * nothing else can be the reason, a pause costs nothing: what arrives shows on the descriptor. */
-static bool may_pause(e2b__host_server_t *server) {
-  return server->tls && server->awake == 0 && ++server->idle_runs > IDLE_RUNS;
+ * nothing else can be the reason, a pause costs nothing: what arrives shows on the descriptor. Else
+ * a short one, so that the loop (libuv before 1.45 does not leave its timers for a timer of 0)
+ * comes to what the client sends. */
+static unsigned pause_ms(e2b__host_server_t *server) {
+  if (!server->tls || ++server->idle_runs <= IDLE_RUNS) return 0;
+  return server->awake == 0 ? IDLE_PAUSE_MS : 1;
 }
 
 static void run(e2b__host_server_t *server) {
@@ -325,8 +328,8 @@ static void run(e2b__host_server_t *server) {
   bool waits = MHD_get_timeout(server->daemon, &wait) == MHD_YES;
   if (server->resumed)
     wait = 0;
-  else if (waits && wait == 0 && may_pause(server))
-    wait = IDLE_PAUSE_MS;
+  else if (waits && wait == 0)
+    wait = pause_ms(server);
   if (waits || server->resumed)
     uv_timer_start(&server->timer, on_timer, wait, 0);
   else
