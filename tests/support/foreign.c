@@ -154,9 +154,17 @@ uint16_t foreign_port(const foreign_t *foreign) {
   return foreign->port;
 }
 
+static void on_stubborn(uv_timer_t *timer) {
+  foreign_t *foreign = timer->data;
+  if (!foreign->ended) uv_process_kill(&foreign->process, SIGTERM);
+}
+
+/* A server that looks at a flag and then waits can miss a signal between the two: it gets another.
+ */
 void foreign_stop(void *ctx) {
   foreign_t *foreign = ctx;
   if (!foreign->ended) uv_process_kill(&foreign->process, SIGTERM);
+  uv_timer_start(&foreign->patience, on_stubborn, 1000, 1000);
   uv_ref((uv_handle_t *)&foreign->process);
   while (!foreign->ended) {
     uv_run(foreign->process.loop, UV_RUN_ONCE);
