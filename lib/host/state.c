@@ -14,6 +14,8 @@
 
 #define OWN_PREFIX "e2b-host-"
 
+enum { OWN_TRIES = 16 };
+
 static const char *const own_parts[] = {"sandboxes", "snapshots", "etc", "bin"};
 
 /* A descriptor when nobody else holds the lock. */
@@ -84,28 +86,47 @@ static int take_wanted(e2b_host_t *host, const char *wanted) {
   return host->state_dir != NULL ? 0 : -1;
 }
 
-int e2b__host_state_open(e2b_host_t *host, const char *wanted, char *why, size_t why_size) {
-  char blame[4096];
+/* The directory's descriptor, with the host's lock taken; -1 and errno else. */
+static int open_locked(e2b_host_t *host, const char *wanted) {
   int rc = wanted != NULL ? take_wanted(host, wanted) : make_own(host);
   int dir = rc == 0 ? open(host->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (dir < 0) return -1;
+  host->state_lock = take_lock(dir);
+  if (host->state_lock >= 0) return dir;
+  const int error = errno;
+  close(dir);
+  errno = error;
+  return -1;
+}
+
+/* Another host that starts takes a directory whose lock is not held yet for a dead one's: then a
+ * new one is made. */
+static int open_own(e2b_host_t *host) {
+  int dir = -1;
+  for (unsigned tries = 0; tries < OWN_TRIES && dir < 0; tries++) {
+    e2b__free(host->state_dir);
+    host->state_dir = NULL;
+    dir = open_locked(host, NULL);
+    if (dir < 0 && errno != EWOULDBLOCK && errno != ENOENT) break;
+  }
+  return dir;
+}
+
+int e2b__host_state_open(e2b_host_t *host, const char *wanted, char *why, size_t why_size) {
+  char blame[4096];
+  int dir = wanted != NULL ? open_locked(host, wanted) : open_own(host);
+  if (dir < 0 && errno == EWOULDBLOCK) {
+    snprintf(why, why_size, "%s is in use by another host", host->state_dir);
+    return E2B_ESYSTEM;
+  }
   if (dir < 0) {
     snprintf(why, why_size, "cannot use %s for the sandboxes: %s",
              wanted != NULL ? wanted : "a temporary directory", strerror(errno));
     return E2B_ESYSTEM;
   }
-  host->state_lock = take_lock(dir);
-  if (host->state_lock < 0) {
-    if (errno == EWOULDBLOCK)
-      snprintf(why, why_size, "%s is in use by another host", host->state_dir);
-    else
-      snprintf(why, why_size, "cannot use %s for the sandboxes: %s", host->state_dir,
-               strerror(errno));
-    close(dir);
-    return E2B_ESYSTEM;
-  }
   if (geteuid() == 0) fchmod(dir, 0711);
   remove_parts(dir);
-  rc = mkdirat(dir, "sandboxes", 0711);
+  int rc = mkdirat(dir, "sandboxes", 0711);
   close(dir);
   if (rc == 0 && geteuid() == 0 && host->isolation != E2B__ISOLATION_NONE &&
       !everybody_may_enter(host->state_dir, blame, sizeof blame)) {
