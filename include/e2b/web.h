@@ -30,8 +30,8 @@ typedef struct e2b_web_options {
   size_t files_count;
   size_t max_body_bytes;    /* default 8 MiB */
   unsigned max_connections; /* default 10,000 */
-  /* Until a request has come whole, else 408; and how long a connection may ask for nothing.
-   * Default 60,000. */
+  /* Until a request has come whole, else 408; and how long a connection may ask for nothing, or
+   * leave an answer unread, before it is closed. Default 60,000. */
   uint64_t request_timeout_ms;
 } e2b_web_options;
 
