@@ -63,11 +63,21 @@ typedef struct e2b_handler_options {
 
   /* What `create` starts from: template, life, environment. Copied. Metadata is added to. */
   const e2b_create_options *create;
+
+  /* So long after its last word a stream says that it is still there: server-sent events by a
+   * comment (": "), a WebSocket by a ping. Proxies end what is silent (nginx after 60 s), and a
+   * browser that vanished is noticed by what is sent to it. A paused stream says nothing. Default
+   * 15,000; E2B_NO_TIMEOUT: never. */
+  uint64_t heartbeat_ms;
+  /* Requests that type into a terminal, or resize it, leave a connection to it to the next ones; so
+   * long after the last of them, and when all that was typed has arrived, it is closed. Default
+   * 60,000. */
+  uint64_t terminal_keep_ms;
 } e2b_handler_options;
 
 /* 0 and *handler; E2B_ENOMEM; E2B_EINVAL when the options name no way to tell who may call. Closing
  * the client ends all its streams and answers the requests under way with E2B_ECLOSED; the handler
- * is still to be released then. */
+ * is still to be released then. Its one timer keeps no loop running. */
 E2B_API int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *options,
                             e2b_handler_t **handler);
 /* Ends all its streams. Requests under way still get their answers (503 where that would be a

@@ -103,7 +103,12 @@ static void live_gone(void *ctx) {
   e2b_future_cancel(run->future); /* kills it; on_live_end follows */
 }
 
-static const e2b__http_stream_source_t live_source = {live_pause, live_resume, NULL, live_gone};
+static void live_beat(void *ctx) {
+  e2b__sse_beat(((const live_run *)ctx)->stream);
+}
+
+static const e2b__http_stream_source_t live_source = {live_pause, live_resume, NULL, live_gone,
+                                                      live_beat};
 
 static void send_or_stop(live_run *run, e2b__sse_event_t *event) {
   if (e2b__sse_send(event, run->stream) == 0) return;

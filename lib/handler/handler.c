@@ -9,7 +9,9 @@ enum {
   DEFAULT_RUNS = 8,
   DEFAULT_STREAMS = 64,
   DEFAULT_RUN_MS = 300000,
-  DEFAULT_OUTPUT_BYTES = 1 << 20
+  DEFAULT_OUTPUT_BYTES = 1 << 20,
+  DEFAULT_HEARTBEAT_MS = 15000,
+  DEFAULT_TERMINAL_KEEP_MS = 60000
 };
 
 /* --- callers ------------------------------------------------------------------------------------
@@ -91,7 +93,9 @@ static bool keep_options(e2b_handler_t *handler, const e2b_handler_options *give
 
 /* Their terminals and runs end with the client, so nothing more comes. */
 static void on_client_close(e2b__guest_t *guest) {
-  e2b__http_stream_close_all(E2B__CONTAINER(guest, e2b_handler_t, guest));
+  e2b_handler_t *handler = E2B__CONTAINER(guest, e2b_handler_t, guest);
+  e2b__http_stream_close_all(handler);
+  e2b__handler_clock_close(handler);
 }
 
 static void set_defaults(e2b_handler_options *options) {
@@ -101,6 +105,8 @@ static void set_defaults(e2b_handler_options *options) {
   if (options->max_streams == 0) options->max_streams = DEFAULT_STREAMS;
   if (options->run_timeout_ms == 0) options->run_timeout_ms = DEFAULT_RUN_MS;
   if (options->max_output_bytes == 0) options->max_output_bytes = DEFAULT_OUTPUT_BYTES;
+  if (options->heartbeat_ms == 0) options->heartbeat_ms = DEFAULT_HEARTBEAT_MS;
+  if (options->terminal_keep_ms == 0) options->terminal_keep_ms = DEFAULT_TERMINAL_KEEP_MS;
 }
 
 int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *given,
@@ -128,7 +134,10 @@ int e2b_handler_new(e2b_client_t *client, const e2b_handler_options *given,
   e2b__queue_acquire(&client->queue);
   made->guest.on_client_close = on_client_close;
   e2b__list_init(&made->guest.node);
-  if (client->state == E2B__CLIENT_OPEN) e2b__guest_add(client, &made->guest);
+  if (client->state == E2B__CLIENT_OPEN) {
+    e2b__guest_add(client, &made->guest);
+    e2b__handler_clock_open(made);
+  }
   *handler = made;
   return 0;
 }
@@ -155,5 +164,6 @@ void e2b_handler_release(e2b_handler_t *handler) {
   e2b__http_stream_close_all(handler);
   e2b__operators_free(handler);
   e2b__lease_forget(handler, NULL);
+  e2b__handler_clock_close(handler);
   e2b__handler_drop(handler);
 }

@@ -2,6 +2,8 @@
 #ifndef E2B_LIB_HANDLER_HANDLER_H
 #define E2B_LIB_HANDLER_HANDLER_H
 
+#include <uv.h>
+
 #include "base/future.h"
 #include "client/client.h"
 #include "e2b/handler.h"
@@ -32,6 +34,7 @@ typedef struct e2b__lease {
 } e2b__lease_t;
 
 struct e2b_terminal;
+struct e2b__operator;
 
 struct e2b_handler {
   unsigned refs;
@@ -43,8 +46,11 @@ struct e2b_handler {
   e2b__list_t callers;
   e2b__list_t leases;
   size_t leases_count;
-  e2b__list_t streams;
-  e2b__list_t operators;
+  e2b__list_t streams;   /* that spoke last, last */
+  e2b__list_t operators; /* the last used first */
+  uv_timer_t clock;
+  bool has_clock; /* not yet closed; it holds a reference */
+  uint64_t clock_at_ms;
   bool released;
 };
 
@@ -54,6 +60,13 @@ void e2b__handler_drop(e2b_handler_t *handler);
 /* The caller of that name, with a reference. NULL when out of memory. */
 e2b__caller_t *e2b__caller_get(e2b_handler_t *handler, const char *name);
 void e2b__caller_drop(e2b__caller_t *caller);
+
+/* clock.c: what falls due without a request. Without a clock, once the client is closed or the
+ * handler released, nothing does. */
+void e2b__handler_clock_open(e2b_handler_t *handler);
+void e2b__handler_clock_close(e2b_handler_t *handler);
+/* Looks at `at_ms` of the loop's clock, or before. UINT64_MAX: need not. */
+void e2b__handler_clock_set(e2b_handler_t *handler, uint64_t at_ms);
 
 /* lease.c */
 /* The lease of a sandbox that this caller is known to reach; NULL when there is none. */
@@ -94,6 +107,7 @@ struct e2b__handling {
   struct e2b_http_stream *stream;
   void *work;                /* the action's own; from e2b__malloc(), freed with the handling */
   e2b__handling_cb orphaned; /* what `next` would have got, when the request was given up before */
+  struct e2b__operator *operator; /* that is being made, and what to do with it */
   void (*operate)(e2b__handling_t *h, struct e2b_terminal *terminal);
 };
 

@@ -4,7 +4,6 @@
 
 #include "handler/handler.h"
 #include "handler/origin.h"
-#include "handler/terminal.h"
 
 /* The door: who calls from where, with what. Nothing of the sandboxes is looked at before that is
  * settled. */
@@ -132,7 +131,6 @@ static bool read_body(e2b__handling_t *h, const e2b_http_request *request) {
 static void serve(e2b__handling_t *h, const e2b_http_request *request) {
   const char *method = request->method != NULL ? request->method : "";
   const bool get = strcmp(method, "GET") == 0;
-  e2b__operators_expire(h->handler);
   if (!check_host(h, request) || !check_origin(h, request)) return;
   if (strcmp(method, "OPTIONS") == 0) {
     e2b__handling_answer_empty(h, 204, h->origin != NULL);

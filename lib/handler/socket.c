@@ -105,11 +105,19 @@ void e2b__server_socket_receive(e2b__server_socket_t *it, const void *data, size
   }
 }
 
-int e2b__server_socket_send(e2b__server_socket_t *it, bool text, const void *data, size_t len) {
-  const struct wslay_event_msg message = {text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, data, len};
+static int send_message(e2b__server_socket_t *it, uint8_t opcode, const void *data, size_t len) {
+  const struct wslay_event_msg message = {opcode, data, len};
   const int rc = wslay_event_queue_msg(it->wslay, &message);
   if (rc == WSLAY_ERR_NOMEM) return E2B_ENOMEM;
   return rc == 0 ? flush(it) : E2B_ECLOSED;
+}
+
+int e2b__server_socket_send(e2b__server_socket_t *it, bool text, const void *data, size_t len) {
+  return send_message(it, text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, data, len);
+}
+
+int e2b__server_socket_ping(e2b__server_socket_t *it) {
+  return send_message(it, WSLAY_PING, NULL, 0);
 }
 
 int e2b__server_socket_close(e2b__server_socket_t *it, unsigned code) {

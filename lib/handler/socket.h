@@ -22,6 +22,8 @@ void e2b__server_socket_free(e2b__server_socket_t *it);
 void e2b__server_socket_receive(e2b__server_socket_t *it, const void *data, size_t len);
 /* 0 or an error; both copy. */
 int e2b__server_socket_send(e2b__server_socket_t *it, bool text, const void *data, size_t len);
+/* An empty ping. */
+int e2b__server_socket_ping(e2b__server_socket_t *it);
 int e2b__server_socket_close(e2b__server_socket_t *it, unsigned code);
 
 #endif

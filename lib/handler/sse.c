@@ -20,6 +20,11 @@ int e2b__sse_send(e2b__sse_event_t *event, e2b_http_stream_t *stream) {
   return rc;
 }
 
+void e2b__sse_beat(e2b_http_stream_t *stream) {
+  (void)e2b__http_stream_write(stream, ": \n\n",
+                               4); /* without memory for it, the next one will do */
+}
+
 void e2b__sse_answer(e2b__handling_t *h) {
   /* The last: proxies that buffer would keep the events to themselves. */
   static const e2b_pair_t headers[] = {{"Content-Type", "text/event-stream"},

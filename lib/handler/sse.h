@@ -16,6 +16,9 @@ void e2b__sse_begin(e2b__sse_event_t *event, uint64_t id);
 /* Sends it and gives its memory back. 0 or an error. */
 int e2b__sse_send(e2b__sse_event_t *event, e2b_http_stream_t *stream);
 
+/* A comment, which means nothing to a browser. */
+void e2b__sse_beat(e2b_http_stream_t *stream);
+
 /* Answers with h->stream as server-sent events. */
 void e2b__sse_answer(e2b__handling_t *h);
 

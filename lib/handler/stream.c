@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "handler/stream.h"
 
+#include "base/clock.h"
+
 enum {
   HOLD_AT = 64 << 10, /* kept bytes from which on the source is held back */
   MOST_KEPT = 4 << 20
@@ -70,6 +72,36 @@ static void on_task(e2b__task_t *task) {
   forget(stream);
 }
 
+/* --- heartbeats ---------------------------------------------------------------------------------
+ */
+
+static void spoke(e2b_http_stream_t *stream) {
+  stream->spoke_ms = uv_now(stream->handler->client->loop);
+  e2b__list_remove(&stream->node);
+  e2b__list_append(&stream->handler->streams, &stream->node);
+}
+
+void e2b__http_streams_beat(e2b_handler_t *handler) {
+  const uint64_t now = uv_now(handler->client->loop);
+  while (!e2b__list_empty(&handler->streams)) {
+    e2b_http_stream_t *stream = E2B__CONTAINER(handler->streams.next, e2b_http_stream_t, node);
+    const uint64_t due = e2b__time_after(stream->spoke_ms, handler->options.heartbeat_ms);
+    if (due > now) {
+      e2b__handler_clock_set(handler, due);
+      return;
+    }
+    spoke(stream);
+    /* What waits for a slow owner tells as much; more of it would only pile up. */
+    if (stream->state == E2B__HTTP_STREAM_OPEN && !stream->paused && stream->kept.len == 0 &&
+        stream->source != NULL) {
+      stream->source->beat(stream->ctx);
+    }
+  }
+}
+
+/* --- the source's side --------------------------------------------------------------------------
+ */
+
 bool e2b__http_stream_may(e2b__handling_t *h) {
   const unsigned limit = h->handler->options.max_streams;
   if (h->handler->released) {
@@ -98,7 +130,9 @@ int e2b__http_stream_new(e2b__handling_t *h, const e2b__http_stream_source_t *so
   e2b__buffer_init(&stream->kept, MOST_KEPT);
   e2b__task_init(&stream->task, on_task);
   e2b__list_init(&stream->node);
-  e2b__list_append(&stream->handler->streams, &stream->node);
+  spoke(stream);
+  e2b__handler_clock_set(h->handler,
+                         e2b__time_after(stream->spoke_ms, h->handler->options.heartbeat_ms));
   h->stream = stream;
   e2b__http_stream_lend(stream, &h->stream);
   return 0;
@@ -116,6 +150,7 @@ int e2b__http_stream_write(e2b_http_stream_t *stream, const void *data, size_t l
   }
   int rc = e2b__buffer_append(&stream->kept, data, len);
   if (rc != 0) return rc;
+  spoke(stream);
   if (stream->state == E2B__HTTP_STREAM_OPEN && !stream->paused) wake(stream);
   if (stream->kept.len >= HOLD_AT) hold_source(stream);
   return 0;
@@ -130,6 +165,9 @@ void e2b__http_stream_finish(e2b_http_stream_t *stream) {
     wake(stream);
   }
 }
+
+/* --- the owner's side ---------------------------------------------------------------------------
+ */
 
 int e2b_http_stream_start(e2b_http_stream_t *stream, e2b_http_stream_data_cb on_data,
                           e2b_http_stream_end_cb on_end, void *user_data) {

@@ -26,10 +26,12 @@ typedef struct e2b__http_stream_source {
   void (*receive)(void *ctx, const void *data,
                   size_t len); /* NULL: what the browser sends is lost */
   void (*gone)(void *ctx);     /* the stream has ended: lets go */
+  void (*beat)(void *ctx);     /* it was silent for long: says that it is there */
 } e2b__http_stream_source_t;
 
 struct e2b_http_stream {
-  e2b__list_t node; /* in handler->streams */
+  e2b__list_t node;  /* in handler->streams */
+  uint64_t spoke_ms; /* last, or was to; of the loop's clock */
   e2b_handler_t *handler;
   e2b__caller_t *caller;
   e2b_http_stream_t **lent_to; /* who names it, the request or its answer, until it is started */
@@ -58,5 +60,7 @@ int e2b__http_stream_write(e2b_http_stream_t *stream, const void *data, size_t l
 /* The source is done; it hears nothing more. */
 void e2b__http_stream_finish(e2b_http_stream_t *stream);
 void e2b__http_stream_close_all(e2b_handler_t *handler);
+/* Those that were silent for long say something, if their owners take what they say. */
+void e2b__http_streams_beat(e2b_handler_t *handler);
 
 #endif

@@ -23,7 +23,7 @@ typedef void (*e2b__operator_cb)(e2b__handling_t *h, e2b_terminal_t *terminal);
 void e2b__operator_take(e2b__handling_t *h, const char *terminal_id, e2b__operator_cb next);
 /* The handle turned out to be of no more use. */
 void e2b__operator_forget(e2b__handling_t *h, const char *terminal_id);
-/* Lets those go that were not used for a while. */
+/* Lets those go that were not used for a while; the handler's clock. */
 void e2b__operators_expire(e2b_handler_t *handler);
 /* Lets all of a handler's go. */
 void e2b__operators_free(e2b_handler_t *handler);

@@ -82,7 +82,9 @@ static void on_gone(void *ctx) {
   drop(v);
 }
 
-static const e2b__http_stream_source_t source = {on_pause, on_resume, on_receive, on_gone};
+static void on_beat(void *ctx);
+
+static const e2b__http_stream_source_t source = {on_pause, on_resume, on_receive, on_gone, on_beat};
 
 /* Nothing more is to be said to this browser. */
 static void finish(viewer *v, unsigned code) {
@@ -98,6 +100,16 @@ static void finish(viewer *v, unsigned code) {
 /* The browser cannot be told: it has to come back. */
 static void check(viewer *v, int rc) {
   if (rc != 0) finish(v, CLOSE_LOST);
+}
+
+static void on_beat(void *ctx) {
+  viewer *v = ctx;
+  if (v->stream == NULL) return;
+  if (v->socket != NULL) {
+    check(v, e2b__server_socket_ping(v->socket));
+  } else {
+    e2b__sse_beat(v->stream);
+  }
 }
 
 /* A notice is a flat object of ours; `fmt` is its text. */

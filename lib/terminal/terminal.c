@@ -257,6 +257,11 @@ e2b_future_t *e2b_terminal_wait(e2b_terminal_t *terminal) {
 
 /* --- what users do with it -------------------------------------------------------------------- */
 
+size_t e2b__terminal_waiting(const e2b_terminal_t *terminal) {
+  const e2b__transport_t *transport = terminal->transport;
+  return transport != NULL && !terminal->exited ? transport->ops->waiting(transport) : 0;
+}
+
 int e2b_terminal_write(e2b_terminal_t *terminal, const void *data, size_t len) {
   if (terminal == NULL) return E2B_ENOMEM;
   if (data == NULL && len > 0) return E2B_EINVAL;

@@ -94,6 +94,8 @@ int e2b__terminal_fall_back(e2b_terminal_t *terminal);
 static inline e2b_client_t *e2b__terminal_client(const e2b_terminal_t *terminal) {
   return terminal->sandbox->client;
 }
+/* Input that was written and has not arrived, as far as the transport can tell. */
+size_t e2b__terminal_waiting(const e2b_terminal_t *terminal);
 e2b_terminal_t *e2b__terminal_new(e2b_sandbox_t *sandbox, const e2b_terminal_options *options);
 void e2b__terminal_drop(e2b_terminal_t *terminal);
 /* The connection lives as long as somebody has an interest in it. */

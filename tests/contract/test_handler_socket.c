@@ -57,7 +57,7 @@ static void on_end(e2b_http_stream_t *stream, void *user_data) {
 }
 
 static void begin(socket_test *t) {
-  static const e2b__http_stream_source_t source = {nothing, nothing, NULL, nothing};
+  static const e2b__http_stream_source_t source = {nothing, nothing, NULL, nothing, nothing};
   static const e2b__server_socket_events_t events = {on_message, on_closed};
   e2b_handler_options options;
   memset(t, 0, sizeof *t);

@@ -107,7 +107,7 @@ static void on_message(void *ctx, bool text, const char *data, size_t len) {
 }
 
 static void check_socket(const char *data, size_t len) {
-  static const e2b__http_stream_source_t source = {nothing, nothing, NULL, nothing};
+  static const e2b__http_stream_source_t source = {nothing, nothing, NULL, nothing, nothing};
   static const e2b__server_socket_events_t events = {on_message, nothing};
   e2b__handling_t h;
   memset(&h, 0, sizeof h);

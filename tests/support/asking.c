@@ -58,6 +58,7 @@ void asking_open(asking_t *a) {
   E2B_INIT(&options);
   options.authorize = ann;
   options.authorize_data = a;
+  options.heartbeat_ms = 1; /* at any moment */
   assert_int_equal(e2b_handler_new(a->s.f.h.client, &options, &a->handler), 0);
 }
 
