@@ -28,6 +28,7 @@ struct e2b__origin {
   e2b__list_t line;
   e2b__list_t resolving;
   size_t in_flight;
+  size_t most_in_flight; /* at once, ever */
   size_t capacity;       /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
   bool admitting;        /* in use by the loop that lets in */
   bool connecting;       /* a connector is on its way */
@@ -249,7 +250,13 @@ static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
     exchange->counted = false;
     return WAIT_FOR_PLACE;
   }
-  if (origin->version == HTTP_1 || origin->in_flight < origin->capacity) return GO;
+  if (origin->version == HTTP_1) {
+    /* No more connections were ever opened than were in use at once: with all of them in use curl
+     * need not walk through thousands to find none that is free. */
+    exchange->fresh = origin->in_flight >= origin->most_in_flight;
+    return GO;
+  }
+  if (origin->in_flight < origin->capacity) return GO;
   if (origin->connecting) {
     exchange->counted = false;
     return WAIT_FOR_CONNECTION;
@@ -267,7 +274,8 @@ static void let_in(e2b__exchange_t *exchange) {
   http->stats.in_flight++;
   if (exchange->request.stream) http->stats.streams++;
   if (exchange->counted) http->short_in_flight++;
-  exchange->origin->in_flight++;
+  e2b__origin_t *origin = exchange->origin;
+  if (++origin->in_flight > origin->most_in_flight) origin->most_in_flight = origin->in_flight;
   exchange->state = E2B__EXCHANGE_RESOLVING; /* not in line any more, whatever comes next */
   resolve_and_run(exchange);
 }
