@@ -76,7 +76,7 @@ fi
 say "building (-O2)"
 choose_generator
 quietly build/bench.log cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release \
-  "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG" -DE2B_BUILD_BENCH=ON -DE2B_BUILD_EXAMPLES=OFF &&
+  "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG" -DE2B_BUILD_BENCH=ON -DE2B_BUILD_HOST=ON -DE2B_BUILD_EXAMPLES=OFF &&
   quietly build/bench.log cmake --build "$build" --parallel "$(nproc)" || exit 1
 
 say "cases (figures of the client's process; xN is ours divided by theirs, the median of paired runs)"
