@@ -3,6 +3,8 @@
 #include "keys.h"
 #include "ours.h"
 
+enum { WAIT_MS = 30000, LIFE_MS = 600000 /* should we end before it */ };
+
 static ours_t ours;
 static keys_t keys;
 static e2b_terminal_t *terminal;
@@ -34,9 +36,10 @@ int main(int argc, char **argv) {
   options.transport = E2B_TRANSPORT_AGENT;
   options.program = "/bin/sh";
   options.args = args;
+  options.timeout_ms = LIFE_MS;
   options.on_data = on_data;
   e2b_future_t *made = e2b_terminal_create(ours.sandbox, &options);
-  if (e2b_future_await(made, 30000) != 0) bench_die(e2b_future_error(made)->message);
+  if (e2b_future_await(made, WAIT_MS) != 0) bench_die(e2b_future_error(made)->message);
   terminal = e2b_future_terminal(made);
   e2b_future_release(made);
   while (!ready) {
@@ -45,7 +48,10 @@ int main(int argc, char **argv) {
   keys_one_open(&keys);
   keys_run(&keys);
   const int status = keys_finish(&keys);
-  e2b_terminal_close(terminal);
+  e2b_future_release(e2b_terminal_kill(terminal));
+  e2b_future_t *ended = e2b_terminal_wait(terminal);
+  if (e2b_future_await(ended, WAIT_MS) != 0) bench_die(e2b_future_error(ended)->message);
+  e2b_future_release(ended);
   e2b_terminal_release(terminal);
   e2b_future_release(e2b_sandbox_kill(ours.sandbox));
   ours_close(&ours);

@@ -70,8 +70,7 @@ def main():
             raise SystemExit(f"no such case; there are: {' '.join(c.name for c in load_cases())}")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        servers = Servers(scratch, f"{options.build}/bench/daemon",
-                          f"{options.build}/e2b-host")
+        servers = Servers(scratch, options.build)
         try:
             context = programs.Context(options.build,
                                        {} if options.no_peers else find_peers(options.peers),

@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 
+from .servers import Unavailable
+
 
 def children_cpu_us():
     """Of all that have ended and been waited for, from their first instruction."""
@@ -33,8 +35,12 @@ class Context:
     def run(self, who, program, server, arguments, timeout_s):
         """The line of JSON that the program prints, and the CPU time of all of its life."""
         command = self.command(who, program) + [f"{k}={v}" for k, v in arguments.items()]
-        process = subprocess.Popen(command, env=self.servers.environment(server),
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            environment = self.servers.environment(server)
+        except Unavailable as why:
+            return {"error": str(why)}
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
         before = children_cpu_us()
         try:
             out, err = process.communicate(timeout=timeout_s)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+DEBUG_PORT = 49983  # of a sandbox in the debug mode of all SDKs
 KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
 HERE = Path(__file__).resolve().parent.parent / "servers"
 
@@ -31,13 +32,18 @@ def wait_for(port, process):
     raise SystemExit(f"{process.args[0]} does not listen")
 
 
+class Unavailable(Exception):
+    """A server that some machines cannot have; the cases that want it fail."""
+
+
 class Servers:
     """Starts what is asked for, once; stops all at the end."""
 
-    def __init__(self, scratch, daemon, host):
+    def __init__(self, scratch, build):
         self.scratch = Path(scratch)
-        self.daemon = daemon
-        self.host = host
+        self.daemon = f"{build}/bench/daemon"
+        self.host = f"{build}/e2b-host"
+        self.agent = f"{build}/lib/agent/e2b-agent"
         self.host_key = None
         self.urls = {}
         self.processes = []
@@ -66,6 +72,8 @@ class Servers:
     def environment(self, name):
         url = self.url(name)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("E2B_")}
+        if name == "agent":
+            return clean | {"E2B_DEBUG": "true"}
         return clean | {
             "E2B_API_URL": url,
             "E2B_SANDBOX_URL": url,
@@ -104,6 +112,18 @@ class Servers:
                 return
             process.wait()
         raise SystemExit((self.scratch / "host.log").read_text())
+
+    def start_agent(self):
+        """A canned sandbox in which the terminal agent is real, with nothing between it and its
+        clients: in debug mode a sandbox's ports are this machine's."""
+        home = self.scratch / "home"
+        home.mkdir()
+        process = self.spawn(self.daemon, HERE / "created.json", HERE / "info.json",
+                             str(DEBUG_PORT), self.agent, stdout=subprocess.PIPE, text=True,
+                             env=os.environ | {"HOME": str(home)})
+        if not process.stdout.readline():
+            raise Unavailable(f"port {DEBUG_PORT} is not free")
+        self.urls["agent"] = f"http://localhost:{DEBUG_PORT}"
 
     def start_api(self):
         self.start_daemon()

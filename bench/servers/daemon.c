@@ -2,12 +2,13 @@
 /* A canned sandbox for one machine's benchmark: HTTP/1.1 on libuv, answers made beforehand, so that
  * it is never what is measured. It knows the requests that the cases send and no others:
  *
- *     daemon CREATED.json INFO.json        prints its port
+ *     daemon CREATED.json INFO.json [PORT AGENT]        prints its port
  *
  * What a started program "prints" is told by its arguments, which stand in the request as they are
  * in both encodings: `hello` (one line, then the end), `flood CHUNK TOTAL`, `tick` (one event a
  * second with the time in it, for ever). Files are TOTAL bytes long: `/files?path=TOTAL`. A
- * terminal agent's `ensure` finds one at once, whose WebSockets terminals.c has.
+ * terminal agent's `ensure` finds one at once, whose WebSockets terminals.c has; with AGENT, that
+ * program, it is really run, and the client goes to the agent's own port.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 enum { HEAD_BYTES = 8192, FILE_BLOCK = 256 * 1024 };
 
 static char *created, *info;
+static const char *agent; /* NULL: ours */
 static char zeros[FILE_BLOCK];
 
 static void die(const char *why) {
@@ -103,6 +105,21 @@ static void send_file(connection_t *connection, uint64_t total) {
   more_of_file(connection);
 }
 
+/* --- a real terminal agent ----------------------------------------------------------------------
+ */
+
+/* What the program says, which ends soon after the last client and its terminal. It takes a few
+ * milliseconds, in which nobody else is served. */
+static const char *ensure_agent(void) {
+  static char address[256];
+  char command[4096];
+  snprintf(command, sizeof command, "exec '%s' ensure --idle-ms 2000 --keep-ms 1000", agent);
+  FILE *said = popen(command, "r");
+  if (said == NULL || fgets(address, sizeof address, said) == NULL) die("the agent does not start");
+  pclose(said);
+  return address;
+}
+
 /* --- reading -----------------------------------------------------------------------------------
  */
 
@@ -123,7 +140,7 @@ static void start(connection_t *connection, const request_t *request) {
   } else if (memmem(request->body, request->body_len, "tick", 4) != NULL) {
     ticks_start(connection, request->json);
   } else if (memmem(request->body, request->body_len, "ensure", 6) != NULL) {
-    line(connection, request->json, TERMINAL_ADDRESS);
+    line(connection, request->json, agent != NULL ? ensure_agent() : TERMINAL_ADDRESS);
   } else {
     line(connection, request->json, "hello\n");
   }
@@ -263,11 +280,12 @@ int main(int argc, char **argv) {
   struct sockaddr_in address;
   struct sockaddr_storage bound;
   int len = sizeof bound;
-  if (argc != 3) die("usage: daemon CREATED.json INFO.json");
+  if (argc != 3 && argc != 5) die("usage: daemon CREATED.json INFO.json [PORT AGENT]");
   created = slurp(argv[1]);
   info = slurp(argv[2]);
+  agent = argv[3] != NULL ? argv[4] : NULL;
   events_init(loop);
-  uv_ip4_addr("127.0.0.1", 0, &address);
+  uv_ip4_addr("127.0.0.1", argv[3] != NULL ? atoi(argv[3]) : 0, &address);
   if (uv_tcp_init(loop, &server) != 0 ||
       uv_tcp_bind(&server, (const struct sockaddr *)&address, 0) != 0 ||
       uv_listen((uv_stream_t *)&server, 16384, on_connection) != 0 ||

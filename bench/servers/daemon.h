@@ -37,7 +37,7 @@ void connection_close(connection_t *connection);
 
 /* events.c: streams of process events, in both encodings */
 void events_init(uv_loop_t *loop);
-/* One line of output, a literal; then the end. */
+/* One line of output, then the end. */
 void line(connection_t *connection, bool json, const char *output);
 void flood_start(connection_t *connection, bool json, size_t chunk, uint64_t total);
 void ticks_start(connection_t *connection, bool json);

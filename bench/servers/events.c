@@ -8,7 +8,7 @@
 
 /* Process events as the daemon sends them: Connect envelopes, each in a chunk of its own. */
 
-enum { LARGEST = 64 * 1024, BLOCK = 256 * 1024, SLOTS = 100, SLOT_MS = 10 };
+enum { LARGEST = 64 * 1024, BLOCK = 256 * 1024, SLOTS = 100, SLOT_MS = 10, LONGEST_LINE = 256 };
 
 typedef struct text {
   char data[BLOCK + 2 * LARGEST];
@@ -131,12 +131,13 @@ static void put_end(text_t *out, bool json) {
 
 void line(connection_t *connection, bool json, const char *output) {
   static struct {
-    const char *output;
+    char output[LONGEST_LINE];
     text_t text;
   } answers[2];
   text_t *answer = &answers[json].text;
-  if (answers[json].output != output) {
-    answers[json].output = output;
+  if (strcmp(answers[json].output, output) != 0) {
+    if (strlen(output) >= LONGEST_LINE) abort();
+    strcpy(answers[json].output, output);
     answer->len = 0;
     put_head(answer, json);
     put_stdout(answer, json, output, strlen(output));
