@@ -57,14 +57,19 @@ typedef void (*e2b_terminal_cb)(e2b_terminal_t *terminal, void *user_data);
 
 typedef struct e2b_terminal_options {
   size_t size;
+  /* e2b_terminal_create() alone. TTYD: only the size; the rest is its server's. */
   const char *program;     /* default: a login bash, /bin/bash -i -l */
   const char *const *args; /* without the program's own name; ends with NULL; may be NULL */
   uint16_t cols;           /* default 80 */
   uint16_t rows;           /* default 24 */
   const char *cwd;         /* default: the user's home */
-  const e2b_pair_t *envs;  /* TERM, LANG and LC_ALL have defaults (protocol 8.6) */
+  /* They go before the sandbox's own. So do TERM=xterm-256color, LANG=C.UTF-8 and LC_ALL=C.UTF-8,
+   * each unless it is named here; LC_ALL goes before LANG, so another language names both. */
+  const e2b_pair_t *envs;
   size_t envs_count;
-  const char *user; /* default: the template's. The agent's terminals are kept by user */
+  /* Default: the template's. The agent's terminals are kept by user. JUPYTER: E2B_EUNIMPLEMENTED,
+   * it is the server's; so it is with TTYD, which ignores this. */
+  const char *user;
   e2b_transport_t transport;
   uint16_t port;        /* JUPYTER: default 8888; TTYD: default 7681 */
   const char *base_url; /* JUPYTER, TTYD: a server of your own instead, "http://127.0.0.1:8888" */
@@ -115,9 +120,12 @@ E2B_API e2b_future_t *e2b_terminal_create(e2b_sandbox_t *sandbox,
 
 /* One more viewer of a terminal that exists, of this client or of any: its recent output (AGENT:
  * what the ring holds; JUPYTER: what the server replays; ENVD: none), then what it writes from now
- * on, then its exit. Of the options, `user`, `transport`, `port`, `base_url`, `credential`, the
- * limits and the callbacks count. With E2B_TRANSPORT_AUTO a decimal id is one of ENVD. The agent
- * keeps a terminal for ten minutes after its program's end. E2B_ENOTFOUND. */
+ * on, then its exit. Of the options, `user`, `transport`, `port`, `base_url`, `credential`,
+ * `from_offset`, `write_limit`, `reconnect_ms`, `liveness_ms` and the callbacks count. The others
+ * were settled when it was created: they must be valid, and change nothing. That goes for `cols`
+ * and `rows` too: the terminal keeps its size until somebody calls e2b_terminal_resize(). With
+ * E2B_TRANSPORT_AUTO a decimal id is one of ENVD. The agent keeps a terminal for ten minutes after
+ * its program's end. E2B_ENOTFOUND; TTYD: E2B_EUNIMPLEMENTED. */
 E2B_API e2b_future_t *e2b_terminal_get_by_id(e2b_sandbox_t *sandbox, const char *id,
                                              const e2b_terminal_options *options);
 
@@ -131,6 +139,9 @@ E2B_API void e2b_terminal_release(e2b_terminal_t *terminal);
 /* Lent until the handle is released. "" and 0 where the transport has none. */
 E2B_API const char *e2b_terminal_id(const e2b_terminal_t *terminal);
 E2B_API uint32_t e2b_terminal_pid(const e2b_terminal_t *terminal);
+/* The size as far as it is known. AGENT: the terminal's, also when another viewer has changed it.
+ * Elsewhere what this handle has asked for last, or what its options said, which for
+ * e2b_terminal_get_by_id() need not be the terminal's. */
 E2B_API uint16_t e2b_terminal_cols(const e2b_terminal_t *terminal);
 E2B_API uint16_t e2b_terminal_rows(const e2b_terminal_t *terminal);
 E2B_API e2b_transport_t e2b_terminal_transport(const e2b_terminal_t *terminal);
@@ -168,7 +179,12 @@ E2B_API e2b_future_t *e2b_terminal_wait(e2b_terminal_t *terminal);
 E2B_API const e2b_terminal_exit_t *e2b_future_terminal_exit(const e2b_future_t *future);
 
 /* Lets go of the terminal, whose program runs on (TTYD: is hung up): no callback but on_closed
- * comes after this call. What was written and not sent yet is lost. */
+ * comes after this call. Input that could not be sent yet is dropped, and nobody is told: what was
+ * written in an outage, or faster than the program reads. AGENT: what was sent arrives, unless the
+ * connection is lost in this very moment or the loop is not run any more; elsewhere even that may
+ * be lost. Who wants input to arrive closes after its effect has been seen: an echo, a prompt, the
+ * exit.
+ */
 E2B_API void e2b_terminal_close(e2b_terminal_t *terminal);
 
 /* Stops and goes on delivering output. A paused terminal stops reading its socket; AGENT: for

@@ -233,6 +233,40 @@ static void two_viewers_see_the_same(void **state) {
   viewer_sees_exit(two, 4);
 }
 
+static void who_joins_leaves_the_size_alone(void **state) {
+  viewer *one = viewer_new(transport_of(state));
+  viewer *two = viewer_new(transport_of(state));
+  one->options.cols = 100;
+  one->options.rows = 30;
+  two->options.cols = 50;
+  two->options.rows = 10;
+  viewer_opens(one);
+  viewer_attaches(two, e2b_terminal_id(one->terminal));
+  viewer_types(two, "echo $(stty size) stil''l\n");
+  viewer_sees(one, "30 100 still");
+  const bool told = transport_of(state) == E2B_TRANSPORT_AGENT;
+  assert_int_equal(e2b_terminal_cols(two->terminal), told ? 100 : 50);
+  assert_int_equal(e2b_terminal_rows(two->terminal), told ? 30 : 10);
+  assert_int_equal(e2b_terminal_resize(two->terminal, 60, 20), 0);
+  viewer_types(two, "until stty size | grep -q '^20 60$'; do sleep 0.01; done; echo do''ne\n");
+  viewer_sees(one, "done");
+}
+
+/* The words of a call go before the sandbox's, and before what every terminal has. */
+static void names_of_the_environment_have_an_order(void **state) {
+  viewer *it = viewer_new(transport_of(state));
+  static const char *const args[] = {
+      "-c", "printf '[%s]' \"$TERM\" \"$LANG\" \"$LC_ALL\" \"$HOME\"", NULL};
+  static const e2b_pair_t envs[] = {{"LANG", "C"}, {"HOME", "/mine"}};
+  it->options.program = "/bin/sh";
+  it->options.args = args;
+  it->options.envs = envs;
+  it->options.envs_count = 2;
+  viewer_opens(it);
+  viewer_sees_exit(it, 0);
+  viewer_sees(it, "[xterm-256color][C][C.UTF-8][/mine]");
+}
+
 static void only_terminals_are_listed(void **state) {
   e2b_terminal_list_options options;
   E2B_INIT(&options);
@@ -376,13 +410,14 @@ static e2b_transport_t by_agent = E2B_TRANSPORT_AGENT;
 #define TESTS(transport)                                                                          \
   BY(transport, a_login_shell_by_default),                                                        \
       BY(transport, program_arguments_directory_and_environment),                                 \
+      BY(transport, names_of_the_environment_have_an_order),                                      \
       BY(transport, resizing_tells_the_program), BY(transport, keystrokes_arrive_in_order),       \
       BY(transport, single_keystrokes_echo), BY(transport, any_byte_passes),                      \
       BY(transport, signals_reach_the_program_in_front), BY(transport, ctrl_c_and_job_control),   \
       BY(transport, killing_ends_it), BY(transport, a_lifetime_ends_it),                          \
       BY(transport, a_terminal_runs_on_without_viewers), BY(transport, two_viewers_see_the_same), \
-      BY(transport, only_terminals_are_listed), BY(transport, a_terminal_that_is_not_there),      \
-      BY(transport, a_directory_that_is_not_there),                                               \
+      BY(transport, who_joins_leaves_the_size_alone), BY(transport, only_terminals_are_listed),   \
+      BY(transport, a_terminal_that_is_not_there), BY(transport, a_directory_that_is_not_there),  \
       BY(transport, a_paused_terminal_shows_nothing), BY(transport, input_has_a_limit),           \
       BY(transport, cancelled_before_it_runs), BY(transport, a_hundred_at_once)
 
