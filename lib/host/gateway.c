@@ -14,20 +14,34 @@
 #include "host/isolation.h"
 #include "host/spawner_protocol.h"
 
-enum { START_LIMIT_MS = 5000 };
+enum {
+  START_LIMIT_MS = 5000,
+  SERVE_LIMIT_MS = 30000, /* from its start until there is a way out */
+  END_LIMIT_MS = 2000,
+  FIRST_PAUSE_MS = 250, /* before it is started again; twice as long every time */
+  LAST_PAUSE_MS = 60000,
+  STABLE_MS = 60000 /* who has served for so long begins with the first pause again */
+};
 
+/* One process after the other, in the one user namespace that the first has made: the namespaces of
+ * the sandboxes, which are within that one, outlive it. */
 struct e2b__host_gateway {
   e2b_host_t *host;
   uv_process_t process;
   uv_poll_t poll;
-  int fd;        /* -1: it has ended */
+  int fd;        /* -1: it has ended, or is to */
   int outer;     /* the user namespace */
   int says;      /* a memory file: its standard error */
   unsigned open; /* handles */
   bool exited;
+  bool has_served;   /* it, or one before it */
+  uint64_t since_ms; /* it serves; 0: it does not yet */
+  unsigned pause_ms;
+  e2b__host_alarm_t alarm; /* what takes too long; the pause */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_again(e2b__host_alarm_t *alarm);
 
 bool e2b__host_gateway_is_up(const e2b_host_t *host) {
   return host->gateway != NULL && host->gateway->fd >= 0;
@@ -39,14 +53,23 @@ int e2b__host_gateway_namespace(const e2b_host_t *host) {
 
 /* ---- the end ---- */
 
+static void gateway_free(struct e2b__host_gateway *gateway) {
+  e2b_host_t *host = gateway->host;
+  e2b__host_alarm_cancel(&host->alarms, &gateway->alarm);
+  close(gateway->outer);
+  close(gateway->says);
+  e2b__free(gateway);
+  host->gateway = NULL;
+}
+
 static void on_closed(uv_handle_t *handle) {
   struct e2b__host_gateway *gateway = handle->data;
   e2b_host_t *host = gateway->host;
-  if (--gateway->open == 0 && host->closing) {
-    close(gateway->outer);
-    close(gateway->says);
-    e2b__free(gateway);
-    host->gateway = NULL;
+  if (--gateway->open == 0) {
+    if (host->closing)
+      gateway_free(gateway);
+    else if (gateway->has_served)
+      e2b__host_alarm_set(&host->alarms, &gateway->alarm, gateway->pause_ms, on_again);
   }
   e2b__host_handle_closed(host);
 }
@@ -63,23 +86,46 @@ static void read_complaint(const struct e2b__host_gateway *gateway, char *line, 
   snprintf(line, size, "%.250s", *last != '\0' ? last : "it ended");
 }
 
+static void on_overdue(e2b__host_alarm_t *alarm) {
+  struct e2b__host_gateway *gateway = E2B__CONTAINER(alarm, struct e2b__host_gateway, alarm);
+  if (!gateway->exited) uv_process_kill(&gateway->process, SIGKILL);
+}
+
+/* It hears, ends slirp4netns, and ends. */
 static void hang_up(struct e2b__host_gateway *gateway) {
   if (gateway->fd < 0) return;
   uv_close((uv_handle_t *)&gateway->poll, on_closed);
   close(gateway->fd);
   gateway->fd = -1;
+  if (!gateway->exited)
+    e2b__host_alarm_set(&gateway->host->alarms, &gateway->alarm, END_LIMIT_MS, on_overdue);
+}
+
+static void say_lost(const struct e2b__host_gateway *gateway, int signal_number) {
+  char line[300];
+  if (signal_number != 0)
+    snprintf(line, sizeof line, "the gateway was ended by signal %d (%s)", signal_number,
+             strsignal(signal_number));
+  else
+    read_complaint(gateway, line, sizeof line);
+  if (gateway->has_served)
+    E2B__HOST_LOG(gateway->host, ERROR,
+                  "sandboxes have no way out for now, which is tried again in %u ms: %s",
+                  gateway->pause_ms, line);
+  else
+    E2B__HOST_LOG(gateway->host, WARN, "sandboxes have no way out of this machine: %s", line);
 }
 
 /* Those that wait go on without. */
-static void lose(struct e2b__host_gateway *gateway) {
+static void lose(struct e2b__host_gateway *gateway, int signal_number) {
   e2b_host_t *host = gateway->host;
-  char line[300];
-  if (gateway->fd < 0) return;
+  bool stable = gateway->since_ms != 0 && e2b__host_now() - gateway->since_ms >= STABLE_MS;
   hang_up(gateway);
-  if (host->closing) return;
-  read_complaint(gateway, line, sizeof line);
-  E2B__HOST_LOG(host, ERROR,
-                "sandboxes have no way out any more until the host is started again: %s", line);
+  if (host->closing || gateway->outer < 0) return;
+  gateway->since_ms = 0;
+  gateway->pause_ms = stable || gateway->pause_ms == 0 ? FIRST_PAUSE_MS : gateway->pause_ms * 2;
+  if (gateway->pause_ms > LAST_PAUSE_MS) gateway->pause_ms = LAST_PAUSE_MS;
+  say_lost(gateway, signal_number);
   for (e2b__list_t *node = host->sandboxes.next, *next; node != &host->sandboxes; node = next) {
     e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
     e2b__host_way_out_t was = sandbox->way_out;
@@ -93,21 +139,17 @@ static void lose(struct e2b__host_gateway *gateway) {
 static void on_exit_(uv_process_t *process, int64_t status, int signal_number) {
   struct e2b__host_gateway *gateway = process->data;
   (void)status;
-  (void)signal_number;
   gateway->exited = true;
-  lose(gateway);
+  e2b__host_alarm_cancel(&gateway->host->alarms, &gateway->alarm);
+  lose(gateway, signal_number);
   uv_close((uv_handle_t *)process, on_closed);
 }
 
 void e2b__host_gateway_stop(e2b_host_t *host) {
   struct e2b__host_gateway *gateway = host->gateway;
   if (gateway == NULL) return;
-  hang_up(gateway); /* it hears, ends slirp4netns, and ends */
-  if (gateway->open > 0) return;
-  close(gateway->outer);
-  close(gateway->says);
-  e2b__free(gateway);
-  host->gateway = NULL;
+  hang_up(gateway);
+  if (gateway->open == 0) gateway_free(gateway);
 }
 
 /* ---- requests ---- */
@@ -195,6 +237,21 @@ static void take_answer(struct e2b__host_gateway *gateway, const e2b__gateway_an
   }
 }
 
+static void take_word(struct e2b__host_gateway *gateway) {
+  e2b_host_t *host = gateway->host;
+  e2b__host_alarm_cancel(&host->alarms, &gateway->alarm);
+  gateway->since_ms = e2b__host_now();
+  if (!gateway->has_served) {
+    gateway->has_served = true;
+    return;
+  }
+  E2B__HOST_LOG(host, INFO, "sandboxes have a way out again");
+  for (e2b__list_t *node = host->sandboxes.next; node != &host->sandboxes; node = node->next) {
+    e2b__host_sandbox_t *sandbox = E2B__CONTAINER(node, e2b__host_sandbox_t, node);
+    if (sandbox->state != E2B__SANDBOX_ENDING) e2b__host_gateway_apply(sandbox);
+  }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events) {
   struct e2b__host_gateway *gateway = poll->data;
   e2b__gateway_answer_t answer;
@@ -204,10 +261,11 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     ssize_t got = recv(gateway->fd, &answer, sizeof answer, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got != (ssize_t)sizeof answer) {
-      lose(gateway);
+      hang_up(gateway); /* its exit follows */
       return;
     }
     if (answer.type == E2B__GATEWAY_ATTACHED) take_answer(gateway, &answer);
+    if (answer.type == E2B__GATEWAY_SERVES) take_word(gateway);
   }
 }
 
@@ -262,33 +320,37 @@ static int wait_ready(struct e2b__host_gateway *gateway) {
   return 0;
 }
 
+/* The word that it has its namespaces is not waited for. */
 static int spawn(struct e2b__host_gateway *gateway) {
   e2b_host_t *host = gateway->host;
   uv_process_options_t options;
-  uv_stdio_container_t stdio[5];
-  char base[32];
+  uv_stdio_container_t stdio[6];
+  char base[32] = E2B__GATEWAY_JOINS;
   char *argv[] = {(char *)(uintptr_t) "e2b-host-spawner", (char *)(uintptr_t) "gateway", base,
                   (char *)(uintptr_t)find_program(), NULL};
   char *env[] = {NULL};
   int pair[2];
 
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return -1;
-  snprintf(base, sizeof base, "%lu",
-           host->isolation == E2B__ISOLATION_MAPPED ? (unsigned long)e2b__host_machine_uid(host, 0)
-                                                    : 0);
+  if (gateway->outer < 0)
+    snprintf(base, sizeof base, "%lu",
+             host->isolation == E2B__ISOLATION_MAPPED
+                 ? (unsigned long)e2b__host_machine_uid(host, 0)
+                 : 0);
   memset(&options, 0, sizeof options);
   memset(stdio, 0, sizeof stdio);
   stdio[0].flags = stdio[1].flags = UV_IGNORE;
-  stdio[2].flags = stdio[3].flags = stdio[4].flags = UV_INHERIT_FD;
+  stdio[2].flags = stdio[3].flags = stdio[4].flags = stdio[5].flags = UV_INHERIT_FD;
   stdio[2].data.fd = gateway->says;
   stdio[3].data.fd = pair[1];
   stdio[4].data.fd = host->spawner_fd;
+  stdio[5].data.fd = gateway->outer;
   options.exit_cb = on_exit_;
   options.file = "/proc/self/fd/4";
   options.args = argv;
   options.env = env;
   options.stdio = stdio;
-  options.stdio_count = 5;
+  options.stdio_count = gateway->outer < 0 ? 5 : 6;
   int rc = uv_spawn(host->loop, &gateway->process, &options);
   close(pair[1]);
   gateway->fd = pair[0];
@@ -298,7 +360,25 @@ static int spawn(struct e2b__host_gateway *gateway) {
   e2b__host_handle_opened(host);
   gateway->exited = rc != 0;
   if (rc != 0) uv_close((uv_handle_t *)&gateway->process, on_closed);
-  return rc == 0 ? wait_ready(gateway) : -1;
+  return rc == 0 ? 0 : -1;
+}
+
+static void attend(struct e2b__host_gateway *gateway) {
+  uv_poll_start(&gateway->poll, UV_READABLE, on_poll);
+  e2b__host_alarm_set(&gateway->host->alarms, &gateway->alarm, SERVE_LIMIT_MS, on_overdue);
+}
+
+static void on_again(e2b__host_alarm_t *alarm) {
+  struct e2b__host_gateway *gateway = E2B__CONTAINER(alarm, struct e2b__host_gateway, alarm);
+  /* What the last one said goes; both have one place in the file. */
+  if (ftruncate(gateway->says, 0) == 0) lseek(gateway->says, 0, SEEK_SET);
+  if (find_program() != NULL && spawn(gateway) == 0) {
+    attend(gateway);
+  } else if (gateway->open > 0) {
+    lose(gateway, 0);
+  } else {
+    e2b__host_alarm_set(&gateway->host->alarms, alarm, LAST_PAUSE_MS, on_again);
+  }
 }
 
 void e2b__host_gateway_start(e2b_host_t *host) {
@@ -312,8 +392,8 @@ void e2b__host_gateway_start(e2b_host_t *host) {
     gateway->fd = gateway->outer = -1;
     gateway->process.data = gateway->poll.data = gateway;
     gateway->says = memfd_create("e2b-gateway", MFD_CLOEXEC);
-    if (gateway->says >= 0 && spawn(gateway) == 0) {
-      uv_poll_start(&gateway->poll, UV_READABLE, on_poll);
+    if (gateway->says >= 0 && spawn(gateway) == 0 && wait_ready(gateway) == 0) {
+      attend(gateway);
       return;
     }
     read_complaint(gateway, line, sizeof line);

@@ -6,7 +6,8 @@
 
 /* The host's end of the gateway, the process that gives sandboxes a way out (what it does:
  * spawner/gateway.h). There is one of it for all of them. A machine that cannot have one has
- * sandboxes without a way out; the log says so, once, and why. */
+ * sandboxes without a way out; the log says so, once, and why. One that ends is started again, and
+ * all sandboxes that may go out get back their way. */
 
 /* Waits until the gateway has its namespaces, for some milliseconds. */
 void e2b__host_gateway_start(e2b_host_t *host);

@@ -11,7 +11,8 @@
 enum {
   E2B__SPAWNER_SOCKET_FD = 3, /* where the spawner finds its end */
   E2B__SPAWNER_SELF_FD = 4,   /* where it finds its own program */
-  E2B__SPAWNER_OUTER_FD = 5,  /* where its launcher finds the user namespace of all sandboxes */
+  E2B__SPAWNER_OUTER_FD = 5,  /* where its launcher, and a gateway that is started again, finds the
+                                 user namespace of all sandboxes */
   E2B__SPAWNER_INLINE = 32768 /* a longer payload travels in a memory file of its own */
 };
 
@@ -104,12 +105,15 @@ typedef struct e2b__spawner_signal {
 
 #define E2B__GATEWAY_DEVICE     "tap0"
 #define E2B__GATEWAY_NAMESERVER "198.18.0.3"
+#define E2B__GATEWAY_JOINS      "j" /* see e2b__gateway_serve() */
 
 typedef enum e2b__gateway_type {
-  E2B__GATEWAY_READY = 1,    /* to the host; descriptor: the user namespace of all sandboxes */
+  E2B__GATEWAY_READY = 1,    /* to the host, by the one that made it; descriptor: the user namespace
+                                of all sandboxes */
   E2B__GATEWAY_ATTACH = 2,   /* to the gateway; descriptor: a sandbox's network */
   E2B__GATEWAY_ATTACHED = 3, /* to the host: the answer */
-  E2B__GATEWAY_DETACH = 4    /* to the gateway; no answer */
+  E2B__GATEWAY_DETACH = 4,   /* to the gateway; no answer */
+  E2B__GATEWAY_SERVES = 5    /* to the host: there is a way out */
 } e2b__gateway_type_t;
 
 typedef struct e2b__gateway_request {

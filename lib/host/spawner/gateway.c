@@ -99,6 +99,7 @@ __attribute__((noreturn)) static void run_slirp(const char *program, int user, i
 /* ---- namespaces ---- */
 
 typedef struct start {
+  pid_t pid;       /* of slirp4netns */
   int slirp;       /* a descriptor of the process, readable when it has ended */
   int go[2];       /* to the child: the namespaces are there (two descriptors) */
   int ready[2];    /* from slirp4netns */
@@ -126,12 +127,19 @@ static int fork_slirp(start_t *start, const char *program) {
   close(start->go[0]);
   close(start->ready[1]);
   close(start->lifeline[0]);
+  start->pid = pid;
   start->slirp = (int)syscall(SYS_pidfd_open, pid, 0);
   return start->slirp >= 0 ? 0 : -1;
 }
 
-static int make_namespaces(unsigned long base, e2b__gateway_t *gateway, int *user) {
-  int rc = e2b__spawner_user_namespace(base != 0 ? base : E2B__SPAWNER_ONE_ID);
+static int enter_user_namespace(const char *base) {
+  unsigned long first = strtoul(base, NULL, 10);
+  if (strcmp(base, E2B__GATEWAY_JOINS) == 0) return e2b__spawner_join(E2B__SPAWNER_OUTER_FD);
+  return e2b__spawner_user_namespace(first != 0 ? first : E2B__SPAWNER_ONE_ID);
+}
+
+static int make_namespaces(const char *base, e2b__gateway_t *gateway, int *user) {
+  int rc = enter_user_namespace(base);
   if (rc == 0) rc = unshare(CLONE_NEWNET);
   if (rc == 0) rc = *user = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
   if (rc >= 0) rc = gateway->network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -175,12 +183,21 @@ static bool wait_ready(int fd) {
   return got == 1;
 }
 
+/* Its own last line says why it gave up; of a signal it could say nothing. */
+static void say_signal(const start_t *start) {
+  int status = 0;
+  if (waitpid(start->pid, &status, WNOHANG) == start->pid && WIFSIGNALED(status))
+    fprintf(stderr, "\nslirp4netns was ended by signal %d (%s)\n", WTERMSIG(status),
+            strsignal(WTERMSIG(status)));
+}
+
 static int serve(e2b__gateway_t *gateway, const start_t *start) {
   struct pollfd fds[] = {{.fd = E2B__SPAWNER_SOCKET_FD, .events = POLLIN},
                          {.fd = gateway->changes.fd, .events = POLLIN},
                          {.fd = start->slirp, .events = POLLIN}};
   if (!wait_ready(start->ready[0])) return 1;
   int rc = e2b__gateway_set_up(gateway);
+  if (rc == 0 && say(E2B__GATEWAY_SERVES, 0, 0, 0, -1) != 0) return 1;
   if (rc != 0) {
     fprintf(stderr, "cannot set up the gateway's routes: %s\n", strerror(-rc));
     return 1;
@@ -192,7 +209,10 @@ static int serve(e2b__gateway_t *gateway, const start_t *start) {
     }
     if (fds[1].revents != 0) rc = serve_changes(gateway);
     if (rc == 0 && fds[0].revents != 0) rc = serve_host(gateway);
-    if (fds[2].revents != 0) return 1;
+    if (fds[2].revents != 0) {
+      say_signal(start);
+      return 1;
+    }
   }
   return 0;
 }
@@ -204,13 +224,14 @@ static void end_slirp(const start_t *start) {
     continue;
 }
 
-int e2b__gateway_serve(unsigned long base, const char *program) {
+int e2b__gateway_serve(const char *base, const char *program) {
   e2b__gateway_t gateway;
   start_t start;
   int user = -1;
 
   memset(&gateway, 0, sizeof gateway);
   close(E2B__SPAWNER_SELF_FD);
+  if (strcmp(base, E2B__GATEWAY_JOINS) == 0) fcntl(E2B__SPAWNER_OUTER_FD, F_SETFD, FD_CLOEXEC);
   prctl(PR_SET_NAME, "e2b-gateway");
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -226,7 +247,7 @@ int e2b__gateway_serve(unsigned long base, const char *program) {
     const int fds[] = {user, gateway.network};
     rc = e2b__spawner_send(start.go[1], "go", 2, fds, 2);
   }
-  if (rc == 0) rc = say(E2B__GATEWAY_READY, 0, 0, 0, user);
+  if (rc == 0 && strcmp(base, E2B__GATEWAY_JOINS) != 0) rc = say(E2B__GATEWAY_READY, 0, 0, 0, user);
   if (rc != 0) {
     fprintf(stderr, "cannot make the gateway's namespaces: %s\n", strerror(errno));
     return 1;

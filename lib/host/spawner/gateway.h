@@ -13,10 +13,11 @@
  * that no program of a sandbox can change: neither an address of the machine, nor its loopback, nor
  * another sandbox. */
 
-/* Serves the host over E2B__SPAWNER_SOCKET_FD until that is closed or slirp4netns ends. `base`: as
- * e2b__spawner_launch's, the kernel's id for 0 inside, or 0 for the caller's. `program` is
- * slirp4netns. */
-int e2b__gateway_serve(unsigned long base, const char *program);
+/* Serves the host over E2B__SPAWNER_SOCKET_FD until that is closed or slirp4netns ends. `base` is
+ * about the user namespace of all sandboxes: as e2b__spawner_launch's, the kernel's id for 0
+ * inside, or 0 for the caller's; E2B__GATEWAY_JOINS: an earlier gateway made it, it is at
+ * E2B__SPAWNER_OUTER_FD. `program` is slirp4netns. */
+int e2b__gateway_serve(const char *base, const char *program);
 
 /* ---- routes ---- */
 

@@ -275,17 +275,45 @@ static int set_up_far(uint32_t address) {
   return rc;
 }
 
+static int remove_device(e2b__netlink_t *netlink, const char *name) {
+  struct ifinfomsg body = {.ifi_family = AF_UNSPEC};
+  body.ifi_index = (int)if_nametoindex(name);
+  if (body.ifi_index == 0) return 0;
+  e2b__netlink_begin(netlink, RTM_DELLINK, 0, &body, sizeof body);
+  int rc = e2b__netlink_send(netlink);
+  return rc == -ENODEV ? 0 : rc;
+}
+
+static int clear_far(uint32_t address) {
+  e2b__netlink_t netlink;
+  (void)address; /* whatever it had */
+  if (e2b__netlink_open(&netlink, 0) != 0) return -errno;
+  int rc = remove_device(&netlink, "eth0");
+  e2b__netlink_close(&netlink);
+  return rc;
+}
+
+/* Does something in the sandbox's network. */
+static int at_far_end(const e2b__gateway_t *gateway, int network, int (*act)(uint32_t address),
+                      uint32_t address) {
+  if (setns(network, CLONE_NEWNET) != 0) return -errno;
+  int rc = act(address);
+  if (setns(gateway->network, CLONE_NEWNET) != 0) _exit(1); /* nowhere to serve from */
+  return rc;
+}
+
 static int lay(e2b__gateway_t *gateway, int network, unsigned slot) {
   char name[IFNAMSIZ];
   name_device(slot, name);
   int rc = add_cable(&gateway->inside, name, network);
+  /* The cable of a gateway that has ended goes some time after it. */
+  if (rc == -EEXIST) {
+    rc = at_far_end(gateway, network, clear_far, 0);
+    if (rc == 0) rc = add_cable(&gateway->inside, name, network);
+  }
   if (rc != 0) return rc;
   rc = set_up_near(&gateway->inside, name, NETWORK + slot);
-  if (rc == 0 && setns(network, CLONE_NEWNET) != 0) rc = -errno;
-  if (rc == 0) {
-    rc = set_up_far(NETWORK + slot);
-    if (setns(gateway->network, CLONE_NEWNET) != 0) _exit(1); /* nowhere to serve from */
-  }
+  if (rc == 0) rc = at_far_end(gateway, network, set_up_far, NETWORK + slot);
   if (rc != 0) e2b__gateway_detach(gateway, slot);
   return rc;
 }
@@ -304,11 +332,7 @@ int e2b__gateway_attach(e2b__gateway_t *gateway, int network, unsigned *slot) {
 }
 
 void e2b__gateway_detach(e2b__gateway_t *gateway, unsigned slot) {
-  struct ifinfomsg body = {.ifi_family = AF_UNSPEC};
   char name[IFNAMSIZ];
   name_device(slot, name);
-  body.ifi_index = (int)if_nametoindex(name);
-  if (body.ifi_index == 0) return;
-  e2b__netlink_begin(&gateway->inside, RTM_DELLINK, 0, &body, sizeof body);
-  e2b__netlink_send(&gateway->inside);
+  remove_device(&gateway->inside, name);
 }

@@ -50,12 +50,13 @@ int main(int argc, char **argv) {
   if (argc > 0 && strcmp(slash != NULL ? slash + 1 : argv[0], "sudo") == 0)
     return e2b__sudo_main(argc, argv);
   const bool launches = argc > 1 && strcmp(argv[1], "launch") == 0;
-  close_inherited(launches ? E2B__SPAWNER_OUTER_FD : E2B__SPAWNER_SELF_FD);
+  const bool gateway = argc == 4 && strcmp(argv[1], "gateway") == 0;
+  const bool joins = launches || (gateway && strcmp(argv[2], E2B__GATEWAY_JOINS) == 0);
+  close_inherited(joins ? E2B__SPAWNER_OUTER_FD : E2B__SPAWNER_SELF_FD);
   if (argc >= 4 && launches) return e2b__spawner_launch(argv + 2);
   if (argc == 6 && strcmp(argv[1], "serve") == 0) return serve(argv + 2);
   if (argc == 3 && strcmp(argv[1], "probe") == 0) return probe(argv[2]);
-  if (argc == 4 && strcmp(argv[1], "gateway") == 0)
-    return e2b__gateway_serve(strtoul(argv[2], NULL, 10), argv[3]);
+  if (gateway) return e2b__gateway_serve(argv[2], argv[3]);
   fprintf(stderr, "e2b-host-spawner: started by e2b-host only\n");
   return 2;
 }
