@@ -56,7 +56,8 @@ typedef enum e2b_toggle { E2B_DEFAULT = 0, E2B_ON = 1, E2B_OFF = 2 } e2b_toggle_
   (memset((options), 0, sizeof *(options)), (void)((options)->size = sizeof *(options)))
 
 /* The allocator of everything the library itself allocates. All three must behave like their C
- * namesakes; `user_data` is passed through. Call once, before anything else of the library;
+ * namesakes, of which any thread may call any (a host in the process has libuv's pool read large
+ * trees); `user_data` is passed through. Call once, before anything else of the library;
  * NULL restores the C library's. Memory of curl, cJSON, libuv, mbedTLS and wslay is theirs: see
  * curl_global_init_mem(), cJSON_InitHooks(), uv_replace_allocator(),
  * mbedtls_platform_set_calloc_free(). */

@@ -69,6 +69,21 @@ const e2b__host_method_t *e2b__host_connect_method(const char *path);
 void e2b__host_call_reply(e2b__host_call_t *call, const e2b__message_t *type, const void *message);
 void e2b__host_call_fail(e2b__host_call_t *call, e2b__host_code_t code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The answer of a unary call, apart from the call: a worker may write a long one. */
+typedef struct e2b__host_reply {
+  e2b__encoding_t encoding;
+  bool compress;
+  e2b__buffer_t body;
+  int rc; /* E2B_EINVAL: it cannot be sent; another code: nor even said why */
+} e2b__host_reply_t;
+void e2b__host_reply_init(e2b__host_reply_t *reply, const e2b__host_call_t *call);
+void e2b__host_reply_write(e2b__host_reply_t *reply, const e2b__message_t *type,
+                           const void *message);
+void e2b__host_call_answer(e2b__host_call_t *call, const e2b__message_t *type,
+                           const e2b__host_reply_t *reply);
+void e2b__host_reply_free(e2b__host_reply_t *reply);
+
 /* A server stream: opens, sends, ends. Sending opens it too. */
 void e2b__host_call_open(e2b__host_call_t *call, void (*drained)(e2b__host_stream_t *stream));
 int e2b__host_call_send(e2b__host_call_t *call, const e2b__message_t *type, const void *message);

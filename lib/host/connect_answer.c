@@ -126,42 +126,66 @@ void e2b__host_call_end(e2b__host_call_t *call) {
 
 /* ---- one answer ---- */
 
-/* Of a unary call; `body` NULL: there is none to be had. Failures are never compressed. */
+/* Of a unary call; `body` NULL: there is none to be had. */
 static void answer_unary(e2b__host_call_t *call, unsigned status, const char *type,
-                         const e2b__buffer_t *body) {
-  e2b__buffer_t gzip = E2B__BUFFER_INIT(E2B__HOST_RPC_CEILING);
-  struct MHD_Response *response = NULL;
-  bool compress = call->compress && status == 200;
-  if (body != NULL && compress && e2b__gzip_whole(&gzip, body->data, body->len) == 0)
-    response = e2b__host_response(type, gzip.data, gzip.len);
-  else if (body != NULL && !compress)
-    response = e2b__host_response(type, body->data, body->len);
-  e2b__buffer_free(&gzip);
+                         const e2b__buffer_t *body, bool compressed) {
+  struct MHD_Response *response =
+      body != NULL ? e2b__host_response(type, body->data, body->len) : NULL;
   if (response != NULL) {
     MHD_add_response_header(response, "Accept-Encoding", "gzip");
-    if (compress) MHD_add_response_header(response, "Content-Encoding", "gzip");
+    if (compressed) MHD_add_response_header(response, "Content-Encoding", "gzip");
   }
   e2b__host_answer(call->request, status, response);
 }
 
+void e2b__host_reply_init(e2b__host_reply_t *reply, const e2b__host_call_t *call) {
+  reply->encoding = call->encoding;
+  reply->compress = call->compress;
+  reply->rc = 0;
+  e2b__buffer_init(&reply->body, E2B__HOST_RPC_CEILING);
+}
+
+void e2b__host_reply_write(e2b__host_reply_t *reply, const e2b__message_t *type,
+                           const void *message) {
+  e2b__buffer_t gzip = E2B__BUFFER_INIT(E2B__HOST_RPC_CEILING);
+  reply->rc = e2b__message_encode(type, message, reply->encoding, &reply->body);
+  if (reply->rc != 0 || !reply->compress) return;
+  reply->rc = e2b__gzip_whole(&gzip, reply->body.data, reply->body.len);
+  /* Whatever that fails with is no fault of the message's. */
+  if (reply->rc == E2B_EINVAL) reply->rc = E2B_ENOMEM;
+  e2b__buffer_free(&reply->body);
+  reply->body = gzip;
+}
+
+void e2b__host_reply_free(e2b__host_reply_t *reply) {
+  e2b__buffer_free(&reply->body);
+}
+
+void e2b__host_call_answer(e2b__host_call_t *call, const e2b__message_t *type,
+                           const e2b__host_reply_t *reply) {
+  if (call->answered) return;
+  if (reply->rc == E2B_EINVAL) {
+    e2b__host_call_fail(call, E2B__CODE_INTERNAL,
+                        "marshal message: a string field of %s contains invalid UTF-8", type->name);
+    return;
+  }
+  call->answered = true;
+  answer_unary(call, 200, e2b__host_header(call->request, "Content-Type"),
+               reply->rc == 0 ? &reply->body : NULL, reply->compress);
+}
+
 void e2b__host_call_reply(e2b__host_call_t *call, const e2b__message_t *type, const void *message) {
-  e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_RPC_CEILING);
+  e2b__host_reply_t reply;
   if (call->answered) return;
   if (call->method->kind == E2B__CALL_CLIENT_STREAM) {
     e2b__host_call_send(call, type, message);
     e2b__host_call_end(call);
     return;
   }
-  int rc = e2b__message_encode(type, message, call->encoding, &out);
-  if (rc == E2B_EINVAL) {
-    e2b__host_call_fail(call, E2B__CODE_INTERNAL,
-                        "marshal message: a string field of %s contains invalid UTF-8", type->name);
-  } else {
-    const char *given = e2b__host_header(call->request, "Content-Type");
-    call->answered = true;
-    answer_unary(call, 200, given, rc == 0 ? &out : NULL);
-  }
-  e2b__buffer_free(&out);
+  e2b__host_reply_init(&reply, call);
+  e2b__host_reply_write(&reply, type, message);
+  e2b__host_call_answer(call, type, &reply);
+  e2b__host_reply_free(&reply);
 }
 
 void e2b__host_call_fail(e2b__host_call_t *call, e2b__host_code_t code, const char *fmt, ...) {
@@ -181,7 +205,8 @@ void e2b__host_call_fail(e2b__host_call_t *call, e2b__host_code_t code, const ch
     rc = write_error(&out, code, message.data, call->method->kind != E2B__CALL_UNARY);
   }
   if (call->method->kind == E2B__CALL_UNARY) {
-    answer_unary(call, codes[code].status, "application/json", rc == 0 ? &out : NULL);
+    /* Failures are never compressed. */
+    answer_unary(call, codes[code].status, "application/json", rc == 0 ? &out : NULL, false);
   } else {
     e2b__host_call_open(call, NULL);
     if (rc == 0)

@@ -132,6 +132,16 @@ int e2b__host_stat(const e2b__host_sandbox_t *sandbox, const char *path, bool fo
   return rc;
 }
 
+int e2b__host_files_lend(const e2b__host_sandbox_t *sandbox, e2b__host_sandbox_t *files) {
+  files->host = sandbox->host;
+  files->root_fd = sandbox->root_fd >= 0 ? fcntl(sandbox->root_fd, F_DUPFD_CLOEXEC, 0) : -1;
+  return files->root_fd >= 0 ? 0 : -errno;
+}
+
+void e2b__host_files_return(e2b__host_sandbox_t *files) {
+  if (files->host != NULL && files->root_fd >= 0) close(files->root_fd);
+}
+
 int e2b__host_open_parent(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena,
                           const char *clean) {
   size_t len = (size_t)(strrchr(clean, '/') - clean);

@@ -22,6 +22,10 @@ const char *e2b__host_path_name(const char *clean);
 int e2b__host_open(const e2b__host_sandbox_t *sandbox, const char *path, int flags, mode_t mode);
 int e2b__host_stat(const e2b__host_sandbox_t *sandbox, const char *path, bool follow,
                    struct stat *st);
+/* For a worker, since the sandbox may end meanwhile: as much of it as looking at files needs, with
+ * a root of its own. 0 or -errno; to be given back in either case. */
+int e2b__host_files_lend(const e2b__host_sandbox_t *sandbox, e2b__host_sandbox_t *files);
+void e2b__host_files_return(e2b__host_sandbox_t *files);
 /* The directory that holds a clean path's last part. */
 int e2b__host_open_parent(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena,
                           const char *clean);

@@ -67,12 +67,17 @@ static long stat_status(const char *path) {
 
 #define TREE "mkdir -p /tmp/e2b-turns/a/b/c && touch /tmp/e2b-turns/f /tmp/e2b-turns/a/b/g"
 
-static wire_exchange_t *begin_removal(void) {
-  static const char body[] = "{\"path\":\"/tmp/e2b-turns\"}";
+static wire_exchange_t *begin(const char *method, const char *const *headers) {
+  static const char body[] = "{\"path\":\"/tmp/e2b-turns\",\"depth\":10}";
+  char path[64];
+  snprintf(path, sizeof path, "/filesystem.Filesystem/%s", method);
   wire_shell(TREE);
   hold_workers();
-  return wire_begin("POST", "/filesystem.Filesystem/Remove", "application/json", body,
-                    sizeof body - 1, NULL);
+  return wire_begin("POST", path, "application/json", body, sizeof body - 1, headers);
+}
+
+static wire_exchange_t *begin_removal(void) {
+  return begin("Remove", NULL);
 }
 
 static void removal(void **state) {
@@ -108,6 +113,43 @@ static void removal_alone(void **state) {
   }
 }
 
+static void listing(void **state) {
+  static const char *const gzip[] = {"Accept-Encoding: gzip", NULL};
+  (void)state;
+  for (int compressed = 0; compressed < 2; compressed++) {
+    wire_exchange_t *listing = begin("ListDir", compressed ? gzip : NULL);
+    others_are_answered();
+    assert_false(listing->done);
+    release_workers();
+    while (!listing->done)
+      wire_turn();
+    assert_int_equal(listing->status, 200);
+    if (compressed)
+      assert_memory_equal(listing->body.data, "\x1f\x8b", 2);
+    else
+      assert_non_null(strstr(listing->body.data, "\"path\":\"/tmp/e2b-turns/a/b/g\""));
+    wire_end(listing);
+  }
+}
+
+static void listing_alone(void **state) {
+  (void)state;
+  for (int with_sandbox = 0; with_sandbox < 2; with_sandbox++) {
+    wire_exchange_t *listing = begin("ListDir", NULL);
+    others_are_answered();
+    if (with_sandbox) {
+      wire_kill();
+      while (!listing->done)
+        wire_turn();
+      assert_true(listing->code != CURLE_OK || listing->status == 502);
+    }
+    wire_end(listing);
+    wire_turn_for(20);
+    release_workers();
+    if (!with_sandbox) assert_int_equal(stat_status("/tmp/e2b-turns"), 200);
+  }
+}
+
 static void compression(void **state) {
   static const char *const headers[] = {"Accept-Encoding: gzip", NULL};
   (void)state;
@@ -128,6 +170,7 @@ static void compression(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {WIRE_TEST(removal), WIRE_TEST(removal_alone),
+                                     WIRE_TEST(listing), WIRE_TEST(listing_alone),
                                      WIRE_TEST(compression)};
   setenv("UV_THREADPOOL_SIZE", "1", 1);
   return cmocka_run_group_tests_name("turns", tests, wire_open, wire_close);
