@@ -124,6 +124,7 @@ static bool check_template(e2b__host_request_t *request, const cJSON *body,
     spec->template = snapshot->template;
     spec->snapshot_id = snapshot->id;
     spec->snapshot_dir = build->dir;
+    spec->snapshot_build = build;
     return true;
   }
   snprintf(base, sizeof base, "%.*s", (int)strcspn(name, ":"), name);

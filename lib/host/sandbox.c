@@ -19,6 +19,7 @@
 #include "host/pause.h"
 #include "host/process.h"
 #include "host/request.h"
+#include "host/snapshot.h"
 #include "host/tree.h"
 #include "host/watch_service.h"
 #include "host/watcher.h"
@@ -277,9 +278,11 @@ static void on_filled(uv_work_t *work, int status) {
   e2b__host_sandbox_t *sandbox = E2B__CONTAINER(work, e2b__host_sandbox_t, fill);
   e2b_host_t *host = sandbox->host;
   sandbox->filling = false;
+  if (sandbox->fill_build != NULL) e2b__host_build_release(host, sandbox->fill_build);
+  sandbox->fill_build = NULL;
   if (status == 0 && sandbox->fill_rc != 0)
-    snprintf(sandbox->complaint, sizeof sandbox->complaint, "its snapshot could not be copied: %s",
-             strerror(-sandbox->fill_rc));
+    E2B__HOST_LOG(host, ERROR, "sandbox %s: its snapshot could not be copied: %s", sandbox->id,
+                  strerror(-sandbox->fill_rc));
   if (sandbox->state == E2B__SANDBOX_ENDING)
     e2b__host_sandbox_ended(sandbox);
   else if (status != 0 || sandbox->fill_rc != 0 || launch(sandbox) != 0)
@@ -295,6 +298,8 @@ static int fill(e2b__host_sandbox_t *sandbox, const e2b__host_sandbox_spec_t *sp
     return E2B_ESYSTEM;
   e2b__host_handle_opened(sandbox->host);
   sandbox->filling = true;
+  sandbox->fill_build = spec->snapshot_build;
+  if (sandbox->fill_build != NULL) e2b__host_build_acquire(sandbox->fill_build);
   return 0;
 }
 

@@ -72,9 +72,10 @@ typedef struct e2b__host_sandbox {
   e2b__host_way_out_t way_out;
   uint32_t cable; /* the gateway's number for it */
   struct e2b__host_link *link;
-  char complaint[512]; /* what starting it said on standard error */
-  char *snapshot_id;   /* it was made from, without the tag; NULL */
-  char *fill_from;     /* the copy its files come from; NULL */
+  char complaint[512];                /* what starting it said on standard error */
+  char *snapshot_id;                  /* it was made from, without the tag; NULL */
+  char *fill_from;                    /* the copy its files come from; NULL */
+  struct e2b__host_build *fill_build; /* whose copy that is, while it is copied; NULL: nobody's */
   int fill_rc;
   bool filling;                      /* a worker is at it */
   unsigned copies;                   /* of it that are being made; it is stopped for so long */
@@ -111,6 +112,7 @@ typedef struct e2b__host_sandbox_spec {
   const char *create_key;  /* copied; NULL: none */
   const char *snapshot_id; /* copied, as is the directory; NULL: made of the template alone */
   const char *snapshot_dir;
+  struct e2b__host_build *snapshot_build; /* whose directory that is; NULL: it stays by itself */
 } e2b__host_sandbox_spec_t;
 
 /* Starts one. `ready` is called from the loop, later, exactly once (also when the sandbox is killed

@@ -45,7 +45,6 @@ void e2b__host_snapshot_discard(e2b_host_t *host, char *dir) {
 
 /* `host` NULL: without its files. */
 static void build_free(e2b_host_t *host, e2b__host_build_t *build) {
-  e2b__list_remove(&build->node);
   if (host != NULL)
     e2b__host_snapshot_discard(host, build->dir);
   else
@@ -54,9 +53,23 @@ static void build_free(e2b_host_t *host, e2b__host_build_t *build) {
   e2b__free(build);
 }
 
+static void build_drop(e2b_host_t *host, e2b__host_build_t *build) {
+  e2b__list_remove(&build->node);
+  build->dropped = true;
+  if (build->users == 0) build_free(host, build);
+}
+
+void e2b__host_build_acquire(e2b__host_build_t *build) {
+  build->users++;
+}
+
+void e2b__host_build_release(e2b_host_t *host, e2b__host_build_t *build) {
+  if (--build->users == 0 && build->dropped) build_free(host, build);
+}
+
 static void snapshot_free(e2b_host_t *host, e2b__host_snapshot_t *snapshot) {
   while (!e2b__list_empty(&snapshot->builds))
-    build_free(host, E2B__CONTAINER(snapshot->builds.next, e2b__host_build_t, node));
+    build_drop(host, E2B__CONTAINER(snapshot->builds.next, e2b__host_build_t, node));
   e2b__list_remove(&snapshot->node);
   e2b__free(snapshot->id);
   e2b__free(snapshot);
@@ -149,7 +162,7 @@ e2b__host_snapshot_t *e2b__host_snapshot_add(e2b__host_sandbox_t *sandbox, const
     return NULL;
   }
   old = find_tag(snapshot, tag);
-  if (old != NULL) build_free(host, old);
+  if (old != NULL) build_drop(host, old);
   snapshot->template = sandbox->template;
   snapshot->serial = ++host->last_serial;
   memcpy(snapshot->sandbox_id, sandbox->id, sizeof snapshot->sandbox_id);

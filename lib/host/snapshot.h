@@ -13,7 +13,9 @@ typedef struct e2b__host_build {
   e2b__list_t node; /* of the snapshot; newest first */
   char id[37];
   char *tag;
-  char *dir; /* the copy */
+  char *dir;      /* the copy */
+  unsigned users; /* that copy from it: its files stay for so long */
+  bool dropped;   /* of no snapshot any more */
   int64_t created_ms;
 } e2b__host_build_t;
 
@@ -35,6 +37,9 @@ e2b__host_snapshot_t *e2b__host_snapshot_find(e2b_host_t *host, const char *name
  * (NULL). */
 e2b__host_snapshot_t *e2b__host_snapshot_add(e2b__host_sandbox_t *sandbox, const char *name,
                                              const char *tag, char *dir);
+/* A sandbox starts from it: its files stay, though the snapshot may be replaced or removed. */
+void e2b__host_build_acquire(e2b__host_build_t *build);
+void e2b__host_build_release(e2b_host_t *host, e2b__host_build_t *build);
 /* Removes a copy that nobody wants. Takes `dir`. */
 void e2b__host_snapshot_discard(e2b_host_t *host, char *dir);
 /* Forgets it; its files are removed by a worker. */

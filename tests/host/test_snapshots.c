@@ -116,6 +116,44 @@ static void names_and_tags(void **state) {
   assert_int_equal(count("/snapshots"), 0);
 }
 
+/* While one starts from it, a snapshot goes, or another takes its name: it gets the files that were
+ * there when it asked. */
+static void one_that_goes_while_another_starts_from_it_is_whole(void **state) {
+  (void)state;
+  static const char from[] = "{\"templateID\":\"going\",\"timeout\":60}";
+  wire_shell("mkdir ~user/many && cd ~user/many && seq 3000 | xargs touch");
+  for (int removed = 0; removed < 2; removed++) {
+    char original[64];
+    cJSON_Delete(gives("POST", MAKE, "{\"name\":\"going\"}", 201));
+    memcpy(original, wire.sandbox, sizeof original);
+    wire.sandbox[0] = '\0';
+    wire_exchange_t *start =
+        wire_begin("POST", "/sandboxes", "application/json", from, sizeof from - 1, NULL);
+    if (removed) {
+      wire_exchange_t *removal =
+          wire_begin("DELETE", "/templates/going", "application/json", "", 0, NULL);
+      while (!removal->done)
+        wire_turn();
+      assert_int_equal(removal->status, 204);
+      wire_end(removal);
+    } else {
+      memcpy(wire.sandbox, original, sizeof original);
+      cJSON_Delete(gives("POST", MAKE, "{\"name\":\"going\"}", 201));
+    }
+    while (!start->done)
+      wire_turn();
+    assert_int_equal(start->status, 201);
+    cJSON *made = e2b__json_parse(start->body.data, start->body.len);
+    wire_end(start);
+    snprintf(wire.sandbox, sizeof wire.sandbox, "%s", e2b__json_string(made, "sandboxID", ""));
+    cJSON_Delete(made);
+    wire_shell("test $(ls ~user/many | wc -l) = 3000");
+    wire_kill();
+    memcpy(wire.sandbox, original, sizeof original);
+  }
+  assert_int_equal(count("/snapshots?name=going"), 0);
+}
+
 static void forks(void **state) {
   (void)state;
   wire_shell("echo mine >~user/f");
@@ -193,7 +231,8 @@ static void pages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WIRE_TEST(files_come_back), WIRE_TEST(names_and_tags), WIRE_TEST(pages),
+      WIRE_TEST(files_come_back), WIRE_TEST(names_and_tags),
+      WIRE_TEST(pages),           WIRE_TEST(one_that_goes_while_another_starts_from_it_is_whole),
       WIRE_TEST(forks),           WIRE_TEST(refusals),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
