@@ -76,7 +76,8 @@ E2B_API e2b_future_t *e2b_websocket_connect(e2b_client_t *client, const char *ur
 
 /* The same to a server that listens on `port` in the sandbox, also on loopback only; `path` with
  * its query, escaped; NULL is "/". Host, routing and traffic token are seen to (protocol 1.3, 1.6,
- * 7.5). Errors beside those above: E2B_EPORTCLOSED, E2B_ESANDBOXGONE. */
+ * 7.5). Errors beside those above: E2B_EPORTCLOSED, E2B_ESANDBOXGONE, and E2B_EAUTH also for a
+ * traffic token that is missing or wrong. */
 E2B_API e2b_future_t *e2b_sandbox_websocket(e2b_sandbox_t *sandbox, uint16_t port, const char *path,
                                             const e2b_websocket_options *options);
 

@@ -33,7 +33,8 @@ static bool is_edge(const e2b__connect_error_t *answer) {
 static int code_of_status(int status, const e2b__connect_error_t *answer) {
   switch (status) {
   case 401: return E2B_EAUTH;
-  case 403: return E2B_EFORBIDDEN;
+  /* The edge says so when a token is missing or wrong (protocol 1.5). */
+  case 403: return is_edge(answer) ? E2B_EAUTH : E2B_EFORBIDDEN;
   case 404: return E2B_ENOTFOUND;
   case 409: return E2B_ECONFLICT;
   case 429: return E2B_ERATE;

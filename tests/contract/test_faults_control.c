@@ -233,7 +233,7 @@ static void a_sandbox_is_asked_whether_it_runs(void **state) {
   fault_clear(f.server);
   fault_answer(fault_on(f.server, HEALTH), 403, "application/json",
                "{\"sandboxId\":\"i1\",\"message\":\"no\",\"code\":403}", NULL);
-  assert_int_equal(faults_code(&f, e2b_sandbox_is_running(f.sandbox)), E2B_EFORBIDDEN);
+  assert_int_equal(faults_code(&f, e2b_sandbox_is_running(f.sandbox)), E2B_EAUTH);
   faults_close(&f);
 }
 

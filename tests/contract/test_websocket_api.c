@@ -218,7 +218,8 @@ static void refusals_have_types(void **state) {
       {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", E2B_EAUTH, 401, "", 0, 0},
       {"HTTP/1.1 403 Forbidden\r\nContent-Length: 53\r\n\r\n"
        "{\"sandboxId\":\"i1\",\"message\":\"token missing\",\"code\":403}",
-       E2B_EFORBIDDEN, 403, "token missing", 0, 0},
+       E2B_EAUTH, 403, "token missing", 0, 0},
+      {"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", E2B_EFORBIDDEN, 403, "no", 0, 0},
       {"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nnothing", E2B_ENOTFOUND, 404, "nothing",
        0, 0},
       {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n", E2B_ERATE,
