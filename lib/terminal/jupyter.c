@@ -41,6 +41,7 @@ void e2b__jupyter_gone(e2b__jupyter_t *jupyter, const e2b__websocket_end_t *end)
     error = e2b__error_text(&arena, E2B_ENORESULT, "%s: the terminal is there no more",
                             e2b_code_text(E2B_ENORESULT));
   }
+  e2b__jupyter_explain(&arena, jupyter->credential != NULL, &error);
   e2b__jupyter_fail(jupyter, &error, e2b__endpoint_is_final(error.code));
   e2b__arena_free(&arena);
 }

@@ -76,6 +76,8 @@ e2b_future_t *e2b__jupyter_delete(e2b_sandbox_t *sandbox, const e2b__jupyter_ser
 e2b_future_t *e2b__jupyter_list(e2b_sandbox_t *sandbox, const e2b__jupyter_server_t *server);
 /* The server's own rule: letters, digits and underscores. */
 bool e2b__jupyter_is_name(const char *name);
+/* Of a refusal for want of the right token says what the user can do; other errors stay. */
+void e2b__jupyter_explain(e2b__arena_t *arena, bool has_credential, e2b_error_t *error);
 /* Adds "Authorization" with its value in the endpoint's arena. 0 or E2B_ENOMEM. */
 int e2b__jupyter_authorize(e2b__endpoint_t *endpoint, const char *credential);
 

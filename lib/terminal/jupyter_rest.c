@@ -28,6 +28,37 @@ int e2b__jupyter_authorize(e2b__endpoint_t *endpoint, const char *credential) {
   return 0;
 }
 
+/* Its own words are "Forbidden", or of a cookie that it would take instead (protocol 7.2). */
+void e2b__jupyter_explain(e2b__arena_t *arena, bool has_credential, e2b_error_t *error) {
+  const bool unauthorized = error->code == E2B_EAUTH && error->http_status == 401;
+  if (error->code != E2B_EFORBIDDEN && !unauthorized) return; /* an EAUTH of 403 is the edge's */
+  e2b_error_t own = e2b__error_text(
+      arena, E2B_EAUTH, "%s: the Jupyter server %s", e2b_code_text(E2B_EAUTH),
+      has_credential ? "refuses the token in `credential`, or the name it is called by"
+                     : "wants its token: give it as `credential`");
+  own.detail = error->detail;
+  own.http_status = error->http_status;
+  own.attempts = error->attempts;
+  own.sandbox = error->sandbox;
+  *error = own;
+}
+
+/* e2b__daemon_outcome(), explained. */
+static int outcome(e2b__operation_t *op, const e2b__call_result_t *result, bool has_credential,
+                   e2b_error_t *error) {
+  if (e2b__daemon_outcome(op, result, error) == 0) return 0;
+  e2b__jupyter_explain(e2b__future_arena(op->future), has_credential, error);
+  return error->code;
+}
+
+/* e2b__daemon_ok(), explained; op->tag says whether there is a credential. */
+static bool is_ok(e2b__operation_t *op, const e2b__call_result_t *result) {
+  e2b_error_t error;
+  if (outcome(op, result, op->tag != 0, &error) != E2B_EAUTH) return e2b__daemon_ok(op, result);
+  e2b__future_fail(op->future, &error);
+  return false;
+}
+
 /* The URL and headers of a call. */
 static int address(e2b__operation_t *op, const e2b__jupyter_server_t *server, const char *name) {
   e2b__endpoint_t endpoint;
@@ -52,7 +83,7 @@ static void on_made(e2b__operation_t *op, const e2b__call_result_t *result) {
   e2b__jupyter_t *jupyter = (e2b__jupyter_t *)op->tag;
   e2b_future_t *future = jupyter->making; /* a reference: the error's words are in it */
   e2b_error_t error;
-  const int code = e2b__daemon_outcome(op, result, &error);
+  const int code = outcome(op, result, jupyter->credential != NULL, &error);
   jupyter->making = NULL;
   e2b__future_succeed_number(op->future, 1); /* nobody looks at it */
   e2b__jupyter_made(jupyter, code != 0 ? &error : NULL);
@@ -109,7 +140,7 @@ static void on_deleted(e2b__operation_t *op, const e2b__call_result_t *result) {
   e2b_error_t error;
   if (e2b__daemon_outcome(op, result, &error) == E2B_ENOTFOUND) {
     e2b__future_succeed_number(op->future, 0);
-  } else if (e2b__daemon_ok(op, result)) {
+  } else if (is_ok(op, result)) {
     e2b__future_succeed_number(op->future, 1);
   }
 }
@@ -119,6 +150,7 @@ e2b_future_t *e2b__jupyter_delete(e2b_sandbox_t *sandbox, const e2b__jupyter_ser
   e2b_future_t *future;
   e2b__operation_t *op = e2b__daemon_operation(sandbox, E2B__KIND_BOOL, function, &future);
   if (op == NULL) return future;
+  op->tag = server->credential != NULL;
   const int rc = e2b__jupyter_is_name(name) ? address(op, server, name) : E2B_EINVAL;
   const e2b__operation_request_t request = {.method = "DELETE", .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_deleted);
@@ -126,7 +158,7 @@ e2b_future_t *e2b__jupyter_delete(e2b_sandbox_t *sandbox, const e2b__jupyter_ser
 }
 
 static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
-  if (!e2b__daemon_ok(op, result)) return;
+  if (!is_ok(op, result)) return;
   e2b__arena_t *arena = e2b__future_arena(op->future);
   cJSON *json = e2b__json_parse(result->body, result->body_len);
   int rc = cJSON_IsArray(json) ? 0 : E2B_EPROTOCOL;
@@ -161,6 +193,7 @@ e2b_future_t *e2b__jupyter_list(e2b_sandbox_t *sandbox, const e2b__jupyter_serve
   e2b__operation_t *op =
       e2b__daemon_operation(sandbox, E2B__KIND_TERMINAL_LIST, "e2b_terminal_list", &future);
   if (op == NULL) return future;
+  op->tag = server->credential != NULL;
   const int rc = address(op, server, NULL);
   const e2b__operation_request_t request = {.method = "GET", .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_list);
