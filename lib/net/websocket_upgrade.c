@@ -110,9 +110,11 @@ static void read_body(e2b__websocket_t *websocket) {
 
 static void end_lost(e2b__websocket_t *websocket) {
   const char *why;
+  char text[320];
   const int code = e2b__socket_end(&websocket->socket, &why);
+  snprintf(text, sizeof text, "waiting for the answer to the upgrade: %s", why);
   e2b__websocket_end_with(websocket, code != 0 ? code : E2B_ECONNLOST, E2B_CLOCK_NONE,
-                          code == 0 ? "the server hung up instead of answering the upgrade" : why,
+                          code == 0 ? "the server hung up instead of answering the upgrade" : text,
                           false);
 }
 

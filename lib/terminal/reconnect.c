@@ -91,6 +91,10 @@ void e2b__terminal_retry(e2b_terminal_t *terminal, const e2b_error_t *error) {
   uv_random(NULL, NULL, &random, sizeof random, 0, NULL);
   uint64_t wait_ms = e2b__retry_delay_ms(++outage->attempts, error->retry_after_ms, random);
   if (wait_ms > budget - spent_ms) wait_ms = budget - spent_ms;
+  if (!lost) {
+    E2B__LOG(&client->log, E2B_LOG_DEBUG, "terminal %s: could not connect, %u times by now: %s",
+             e2b_terminal_id(terminal), outage->attempts, error->message);
+  }
   outage->delay = e2b__delay_start(client->http, wait_ms, on_delay, terminal);
   if (outage->delay == NULL) {
     const e2b_error_t no_memory = e2b__error(E2B_ENOMEM);

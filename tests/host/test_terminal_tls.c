@@ -15,6 +15,8 @@
 /* Terminals over wss://, through a host with an authority of its own: beside the one of the scene,
  * if that is in this process, too. */
 
+enum { STEP = 100, MOST_STEPS = 200 };
+
 static e2b_host_t *host;
 static cutter_t *cutter;
 static char folder[64], url[64];
@@ -38,6 +40,24 @@ static void by_name(e2b_client_options *options) {
 static void through_the_cutter(e2b_client_options *options) {
   by_name(options);
   options->sandbox_url = url;
+}
+
+/* What the log has said of attempts that failed. */
+static unsigned in_tls, in_upgrade;
+
+static void on_log(e2b_log_level_t level, const char *line, void *user_data) {
+  (void)level;
+  (void)user_data;
+  if (strstr(line, "could not connect, ") == NULL) return;
+  if (strstr(line, "in the TLS handshake") != NULL) in_tls++;
+  if (strstr(line, "the answer to the upgrade") != NULL) in_upgrade++;
+}
+
+static void through_the_cutter_aloud(e2b_client_options *options) {
+  through_the_cutter(options);
+  options->log = on_log;
+  options->log_level = E2B_LOG_DEBUG;
+  options->connect_timeout_ms = 2000; /* what a connection takes that fell silent */
 }
 
 static void host_up(void) {
@@ -143,9 +163,58 @@ static void cut_and_back(void **state) {
   assert_int_equal(e2b_terminal_offset(it->terminal), it->bytes);
 }
 
+/* The connection breaks; the next one breaks, too, after so many bytes of the server's. Nothing of
+ * what is typed into that is lost. */
+static void cut_and_cut_again(viewer *it, cut_kind kind, unsigned bytes) {
+  char line[64], expected[64];
+  cutter_step_by_step(cutter, kind, 1, bytes);
+  cutter_cut_now(cutter, CUT_RESET);
+  snprintf(line, sizeof line, "echo aft''er %u\n", bytes);
+  viewer_types(it, line);
+  snprintf(expected, sizeof expected, "after %u\r\n", bytes);
+  viewer_sees(it, expected);
+}
+
+/* At every so many bytes of the server's: in the handshake of TLS, and in that of the WebSocket,
+ * whose answer is longer than a step. Ends behind both; answers where TLS was last cut. */
+static unsigned cut_in_the_handshakes(viewer *it) {
+  static const cut_kind kinds[] = {CUT_CLOSE, CUT_RESET};
+  unsigned last = 0;
+  for (unsigned step = 0;; step++) {
+    const unsigned tls = in_tls, upgrade = in_upgrade;
+    cut_and_cut_again(it, kinds[step % 2], step * STEP);
+    if (in_tls > tls) last = step * STEP;
+    if (in_tls == tls && in_upgrade == upgrade) return last;
+    assert_true(step < MOST_STEPS);
+  }
+}
+
+static void cut_while_it_connects(void **state) {
+  (void)state;
+  in_tls = in_upgrade = 0;
+  viewer *it = secure_viewer(through_the_cutter_aloud, E2B_TRANSPORT_AGENT);
+  viewer_opens(it);
+  viewer_types(it, "PS1=; echo be''fore\n");
+  viewer_sees(it, "before\r\n");
+  const unsigned last_in_tls = cut_in_the_handshakes(it);
+  assert_true(in_tls >= 2);
+  assert_true(in_upgrade >= 1);
+  /* Nothing more comes, and nothing tells: there is the clock of connecting. */
+  const unsigned tls = in_tls, upgrade = in_upgrade;
+  for (unsigned step = 0; in_upgrade == upgrade; step++) {
+    cut_and_cut_again(it, CUT_SILENT, last_in_tls + step * STEP);
+    assert_true(step < MOST_STEPS);
+  }
+  assert_true(in_tls > tls);
+  assert_int_equal(it->lost, it->restored);
+  assert_int_equal(it->gaps, 0);
+  assert_int_equal(e2b_terminal_offset(it->terminal), it->bytes);
+}
+
 #define TLS_TEST(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
 static const struct CMUnitTest tests[] = {TLS_TEST(an_echo_by_name),
-                                          TLS_TEST(a_flood_arrives_whole), TLS_TEST(cut_and_back)};
+                                          TLS_TEST(a_flood_arrives_whole), TLS_TEST(cut_and_back),
+                                          TLS_TEST(cut_while_it_connects)};
 
 SCENE_RUN("terminal tls", tests)
