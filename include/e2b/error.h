@@ -46,6 +46,7 @@ enum {
   X(EUNIMPLEMENTED, -38, "not supported by the server", 0)                                 \
   X(EUNAVAILABLE, -39, "service unavailable", E2B_FLAG_TRANSIENT)                          \
   X(ESERVER, -40, "the server failed", E2B_FLAG_MAYBE_APPLIED)                             \
+  X(ELIMIT, -41, "a limit of the sandbox was reached", E2B_FLAG_TRANSIENT)                 \
   X(EDNS, -50, "host name could not be resolved", E2B_FLAG_TRANSIENT)                      \
   X(ECONNECT, -51, "could not connect", E2B_FLAG_TRANSIENT)                                \
   X(ETLS, -52, "TLS failure", 0)                                                           \

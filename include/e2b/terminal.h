@@ -113,8 +113,11 @@ typedef struct e2b_terminal_options {
  * that may or may not leave it running. Errors: E2B_ENOTFOUND (AGENT: no such program; elsewhere a
  * program that cannot be found ends with exit code 127), E2B_EREQUEST (a working directory that
  * does not exist), E2B_EAUTH (no such user), E2B_EUNIMPLEMENTED (the agent cannot run in this
- * sandbox, and no other transport was allowed), E2B_ESANDBOXGONE, E2B_ERATE (the agent has too many
- * terminals), those of connecting. */
+ * sandbox, and no other transport was allowed), E2B_ESANDBOXGONE, E2B_ELIMIT (AGENT: it has
+ * 8,192 terminals, or the sandbox no pseudo-terminals, processes or descriptors left), E2B_ETOOBIG
+ * (AGENT: program, arguments and variables take more than 64 KiB as JSON), those of connecting. In
+ * a sandbox that is closed to the public E2B_EAUTH is also a traffic token that is wrong, and of
+ * JUPYTER and TTYD a wrong `credential`. */
 E2B_API e2b_future_t *e2b_terminal_create(e2b_sandbox_t *sandbox,
                                           const e2b_terminal_options *options);
 
@@ -153,10 +156,17 @@ E2B_API uint64_t e2b_terminal_offset(const e2b_terminal_t *terminal);
 /* Types bytes, in the order of the calls; they are copied. 0, or E2B_EAGAIN when more than
  * `write_limit` would be waiting (nothing of it was taken; `on_drain` follows; a piece of any size
  * is taken when nothing waits), E2B_ECLOSED after the end, E2B_EINVAL, E2B_ENOMEM. In an outage
- * bytes wait. AGENT: each arrives once. ENVD, JUPYTER, TTYD: none twice, but what was on its way
- * when a connection broke may be lost. A terminal in its usual mode takes lines of 4,095 bytes at
- * most; the kernel cuts longer ones. JUPYTER: bytes that are not UTF-8 arrive as U+FFFD. */
+ * bytes wait. AGENT: each arrives once (or the terminal ends with E2B_ECONNLOST, when the agent has
+ * forgotten a viewer that was lost, for 64 who were lost later). ENVD, JUPYTER, TTYD: none twice,
+ * but what was on its way when a connection broke may be lost. A terminal in its usual mode takes
+ * lines of 4,095 bytes at most; the kernel cuts longer ones. JUPYTER: bytes that are not UTF-8
+ * arrive as U+FFFD. */
 E2B_API int e2b_terminal_write(e2b_terminal_t *terminal, const void *data, size_t len);
+
+/* Typed bytes that wait; 0 after the end. AGENT: all that the agent has not accepted: what it has
+ * reaches the program, whatever becomes of this viewer. Elsewhere: what the connection has not
+ * taken. */
+E2B_API size_t e2b_terminal_pending_bytes(const e2b_terminal_t *terminal);
 
 /* Sets the size, 1 to 65535 each: 0, E2B_EINVAL, E2B_ECLOSED, E2B_ENOMEM. The last to ask wins,
  * also over other viewers; what was asked for in an outage is sent after it. */
@@ -183,7 +193,7 @@ E2B_API const e2b_terminal_exit_t *e2b_future_terminal_exit(const e2b_future_t *
  * written in an outage, or faster than the program reads. AGENT: what was sent arrives, unless the
  * connection is lost in this very moment or the loop is not run any more; elsewhere even that may
  * be lost. Who wants input to arrive closes after its effect has been seen: an echo, a prompt, the
- * exit.
+ * exit; or, AGENT, when e2b_terminal_pending_bytes() is 0.
  */
 E2B_API void e2b_terminal_close(e2b_terminal_t *terminal);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -47,9 +48,12 @@ static void explain(e2b__connection_t *connection, const e2b__control_t *control
   const char *what = result == E2B__SPAWN_NO_PROGRAM ? control->argv[0]
                      : result == E2B__SPAWN_NO_CWD   ? control->cwd
                                                      : NULL;
+  /* The kernel has no word of its own for that. */
+  const char *why = result == E2B__SPAWN_LIMIT && error == ENOSPC ? "no pseudo-terminal is left"
+                                                                  : strerror(error);
   e2b__buffer_t text = E2B__BUFFER_INIT(1 << 10);
   if (e2b__buffer_printf(&text, "%s%s%.256s: %s", words[result].text, what != NULL ? " " : "",
-                         what != NULL ? what : "", strerror(error)) == 0)
+                         what != NULL ? what : "", why) == 0)
     e2b__answer_error(connection, words[result].code, text.data, control->id);
   else
     e2b__connection_drop(connection);

@@ -209,6 +209,7 @@ int e2b__handling_status(const e2b_error_t *error) {
   case E2B_ENOTFOUND: return 404;
   case E2B_EQUOTA:
   case E2B_ERATE: return 429;
+  case E2B_ELIMIT:
   case E2B_EUNAVAILABLE: return 503;
   case E2B_EINVAL:
   case E2B_EREQUEST:

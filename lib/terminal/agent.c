@@ -59,20 +59,34 @@ void e2b__agent_fail(e2b__agent_t *agent, const e2b_error_t *error, bool final) 
   e2b__terminal_drop(terminal);
 }
 
+/* Whatever the port says, it is not the user's doing. */
+static e2b_error_t unavailable(e2b__arena_t *arena, const e2b_error_t *why) {
+  e2b_error_t error =
+      e2b__error_text(arena, E2B_EUNAVAILABLE, "%s: no terminal agent answers on its port: %s",
+                      e2b_code_text(E2B_EUNAVAILABLE), why->message);
+  error.detail = why->detail;
+  error.http_status = why->http_status;
+  error.sandbox = why->sandbox;
+  return error;
+}
+
 void e2b__agent_gone(e2b__agent_t *agent, const e2b__websocket_end_t *end) {
   e2b__arena_t arena = {0};
   agent->socket = NULL;
   e2b_error_t error = e2b__endpoint_error(&arena, end);
-  /* Nobody listens there, or somebody else: an agent that was started anew has another secret. */
-  switch (error.code) {
+  /* Nobody listens there, or somebody else: an agent that was started anew has another secret. The
+   * edge, which wants another token, would say the same of every agent. */
+  const bool edge = error.code == E2B_EAUTH && end->status == 403;
+  switch (edge ? 0 : error.code) {
   case E2B_ECONNECT:
   case E2B_EPORTCLOSED:
   case E2B_EAUTH:
+  case E2B_EFORBIDDEN:
   case E2B_ENOTFOUND:
   case E2B_EREQUEST:
   case E2B_EPROTOCOL:
     agent->suspect = !end->opened;
-    if (agent->suspect) error.code = E2B_EUNAVAILABLE;
+    if (agent->suspect) error = unavailable(&arena, &error);
     break;
   default: break;
   }

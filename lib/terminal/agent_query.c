@@ -148,7 +148,7 @@ static void on_message(void *ctx, e2b__websocket_kind_t kind, const char *data, 
              strcmp(e2b__json_string(json, "code", ""), "not_found") == 0) {
     succeed(it, false);
   } else {
-    fail_code(it, json != NULL ? E2B_EPROTOCOL : E2B_ENOMEM);
+    fail_code(it, E2B_EPROTOCOL); /* or there was no memory to read it */
   }
   cJSON_Delete(json);
 }

@@ -42,7 +42,7 @@ static void on_data(void *ctx, const char *data, size_t len, bool first, bool la
     const uint64_t accepted = big_endian(agent->offset);
     if (accepted != agent->accepted) {
       if (!e2b__agent_accept(agent, accepted)) {
-        breach(agent, "input accepted that was not sent");
+        breach(agent, "accepted input that was not sent");
         return;
       }
       if (!e2b__terminal_room(agent->base.terminal)) return;
@@ -61,6 +61,23 @@ static void on_data(void *ctx, const char *data, size_t len, bool first, bool la
 static uint64_t offset_of(const cJSON *json, const char *name, uint64_t fallback) {
   const int64_t value = e2b__json_int(json, name, -1);
   return value >= 0 ? (uint64_t)value : fallback;
+}
+
+/* It has forgotten this writer, as it does when many others were lost meanwhile, and counts its
+ * input from 0 again. Of what was on its way when the connection broke nobody knows. */
+static bool begin_anew(e2b__agent_t *agent) {
+  const bool certain = agent->sent == agent->accepted;
+  agent->accepted = agent->sent = 0;
+  if (certain) return true;
+  e2b__arena_t arena = {0};
+  const e2b_error_t error = e2b__error_text(
+      &arena, E2B_ECONNLOST,
+      "%s: the terminal agent has forgotten this viewer, and whether its last input "
+      "arrived",
+      e2b_code_text(E2B_ECONNLOST));
+  e2b__agent_fail(agent, &error, true);
+  e2b__arena_free(&arena);
+  return false;
 }
 
 static void on_attached(e2b__agent_t *agent, const cJSON *json) {
@@ -86,8 +103,10 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   agent->ring = (uint32_t)offset_of(json, "ring", 256 << 10);
   agent->window = (uint32_t)offset_of(json, "window", 64 << 10);
   const uint64_t input = offset_of(json, "input", 0);
-  if (!e2b__agent_accept(agent, input)) {
-    breach(agent, "input accepted that was not sent");
+  if (input == 0 && agent->accepted > 0) {
+    if (!begin_anew(agent)) return;
+  } else if (!e2b__agent_accept(agent, input)) {
+    breach(agent, "accepted input that was not sent, or takes some back");
     return;
   }
   agent->sent = input;
@@ -129,7 +148,7 @@ static int code_of(const e2b__agent_t *agent, const char *word) {
     int code;
   } codes[] = {{"not_found", E2B_ENOTFOUND},  {"invalid", E2B_EREQUEST},
                {"no_program", E2B_ENOTFOUND}, {"no_cwd", E2B_EREQUEST},
-               {"limit", E2B_ERATE},          {"system", E2B_ESERVER}};
+               {"limit", E2B_ELIMIT},         {"system", E2B_ESERVER}};
   /* It had been there: the agent was started anew, or has forgotten a program that ended. */
   if (strcmp(word, "not_found") == 0 && agent->base.terminal->state == E2B__TERMINAL_LOST) {
     return E2B_ENORESULT;
@@ -167,7 +186,7 @@ static void on_control(e2b__agent_t *agent, const char *type, const cJSON *json)
     on_exit(agent, json);
   } else if (strcmp(type, "input") == 0) {
     if (!e2b__agent_accept(agent, offset_of(json, "offset", agent->accepted))) {
-      breach(agent, "input accepted that was not sent");
+      breach(agent, "accepted input that was not sent");
     } else {
       e2b__terminal_room(terminal);
     }

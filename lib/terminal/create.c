@@ -94,7 +94,11 @@ static e2b_future_t *start(e2b_sandbox_t *sandbox, bool attach, const char *atta
   }
   int rc = attach && (attach_id == NULL || *attach_id == '\0') ? E2B_EINVAL : 0;
   if (rc == 0) rc = begin(sandbox, attach_id, options, future);
-  if (rc != 0) e2b__future_fail_text(future, rc, "%s", e2b_code_text(rc));
+  if (rc != 0) {
+    e2b__future_fail_text(
+        future, rc, "%s%s", e2b_code_text(rc),
+        rc == E2B_ETOOBIG ? ": the terminal's program, arguments and variables are too long" : "");
+  }
   return future;
 }
 

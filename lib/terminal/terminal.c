@@ -155,6 +155,11 @@ uint64_t e2b_terminal_offset(const e2b_terminal_t *terminal) {
   return terminal != NULL ? terminal->offset : 0;
 }
 
+size_t e2b_terminal_pending_bytes(const e2b_terminal_t *terminal) {
+  const e2b__transport_t *transport = terminal != NULL ? terminal->transport : NULL;
+  return transport != NULL ? transport->ops->waiting(transport) : 0;
+}
+
 /* --- the end ---------------------------------------------------------------------------------- */
 
 static void release_exit_value(void *value) {
