@@ -402,6 +402,21 @@ static void a_hundred_at_once(void **state) {
   }
 }
 
+static void what_was_typed_before_a_close_arrives(void **state) {
+  viewer *one = viewer_new(transport_of(state));
+  viewer *two = viewer_new(transport_of(state));
+  static const char *const args[] = {"-c", "read word; exit ${#word}", NULL};
+  one->options.program = "/bin/sh";
+  one->options.args = args;
+  e2b_terminal_t *terminal = viewer_opens(one);
+  viewer_attaches(two, e2b_terminal_id(terminal));
+  viewer_types(one, "seven__\n");
+  e2b_terminal_close(terminal);
+  viewer_sees_exit(two, 7);
+  viewer_is_closed(one);
+  assert_int_equal(one->exits, 0);
+}
+
 static e2b_transport_t by_envd = E2B_TRANSPORT_ENVD;
 static e2b_transport_t by_agent = E2B_TRANSPORT_AGENT;
 
@@ -421,6 +436,7 @@ static e2b_transport_t by_agent = E2B_TRANSPORT_AGENT;
       BY(transport, a_paused_terminal_shows_nothing), BY(transport, input_has_a_limit),           \
       BY(transport, cancelled_before_it_runs), BY(transport, a_hundred_at_once)
 
-static const struct CMUnitTest tests[] = {TESTS(agent), TESTS(envd)};
+static const struct CMUnitTest tests[] = {
+    TESTS(agent), BY(agent, what_was_typed_before_a_close_arrives), TESTS(envd)};
 
 SCENE_RUN("terminal", tests)
