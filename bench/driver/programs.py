@@ -39,6 +39,7 @@ class Context:
             environment = self.servers.environment(server)
         except Unavailable as why:
             return {"error": str(why)}
+        command = self.servers.prefixes.get(server, []) + command
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         before = children_cpu_us()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 DEBUG_PORT = 49983  # of a sandbox in the debug mode of all SDKs
 KEY = "e2b_0123456789abcdef0123456789abcdef01234567"
+# Where a port is taken, a loopback of one's own has it; the machine's root may make one.
+OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 HERE = Path(__file__).resolve().parent.parent / "servers"
 
 
@@ -18,6 +20,16 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def is_taken(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("0.0.0.0", port))
+        except OSError:
+            return True
+    return False
 
 
 def wait_for(port, process):
@@ -46,6 +58,7 @@ class Servers:
         self.agent = f"{build}/lib/agent/e2b-agent"
         self.host_key = None
         self.urls = {}
+        self.prefixes = {}  # of the programs that are a server's clients
         self.processes = []
         self.make_certificate()
 
@@ -117,12 +130,15 @@ class Servers:
         """A canned sandbox in which the terminal agent is real, with nothing between it and its
         clients: in debug mode a sandbox's ports are this machine's."""
         home = self.scratch / "home"
-        home.mkdir()
-        process = self.spawn(self.daemon, HERE / "created.json", HERE / "info.json",
-                             str(DEBUG_PORT), self.agent, stdout=subprocess.PIPE, text=True,
-                             env=os.environ | {"HOME": str(home)})
+        home.mkdir(exist_ok=True)
+        taken = is_taken(DEBUG_PORT)
+        process = self.spawn(*(OWN_NETWORK if taken else ()), self.daemon, HERE / "created.json",
+                             HERE / "info.json", str(DEBUG_PORT), self.agent, text=True,
+                             stdout=subprocess.PIPE, env=os.environ | {"HOME": str(home)})
         if not process.stdout.readline():
             raise Unavailable(f"port {DEBUG_PORT} is not free")
+        if taken:
+            self.prefixes["agent"] = ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
         self.urls["agent"] = f"http://localhost:{DEBUG_PORT}"
 
     def start_api(self):
