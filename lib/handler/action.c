@@ -178,6 +178,7 @@ static bool check_types(e2b__handling_t *h) {
       {NULL, "runtime", cJSON_IsString, "a string"},
       {NULL, "encoding", cJSON_IsString, "a string"},
       {NULL, "cwd", cJSON_IsString, "a string"},
+      {NULL, "nextToken", cJSON_IsString, "a string"},
       {NULL, "stream", cJSON_IsBool, "true or false"},
       {NULL, "options", cJSON_IsObject, "an object"},
       {"options", "sandboxId", cJSON_IsString, "a string"},

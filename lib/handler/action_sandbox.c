@@ -3,7 +3,9 @@
 
 /* create, destroy, getInfo, list. */
 
-enum { PAGE = 100, MOST_PAGES = 10 };
+/* The largest page that the control plane gives, and how many of them one request may cost: whoever
+ * has more sandboxes is told how to go on. */
+enum { PAGE = 100, MOST_PAGES = 100 };
 
 static void answer_plain(e2b__handling_t *h) {
   e2b__handling_begin(h);
@@ -112,6 +114,7 @@ static void on_page(e2b__handling_t *h, e2b_future_t *done) {
     return;
   }
   e2b__json_close(&h->json, ']');
+  if (page->next_token != NULL) put_text(h, "nextToken", page->next_token);
   e2b__handling_done(h);
 }
 
@@ -130,5 +133,5 @@ static void ask_for_page(e2b__handling_t *h, const char *next_token) {
 
 void e2b__action_list(e2b__handling_t *h) {
   h->tag = 0;
-  ask_for_page(h, NULL);
+  ask_for_page(h, e2b__action_text(h, "nextToken"));
 }
