@@ -54,8 +54,9 @@ typedef struct e2b_handler_options {
   const char *const *allowed_origins;
   size_t allowed_origins_count;
 
-  size_t max_body_bytes;   /* default 8 MiB; past it 413 */
-  unsigned max_sandboxes;  /* of one caller at a time, made by this handler; default 16 */
+  size_t max_body_bytes; /* default 8 MiB; past it, or with 100,000 values in it, 413 */
+  /* Of one caller at a time, made by this handler, or, if it is named, found again; default 16. */
+  unsigned max_sandboxes;
   unsigned max_runs;       /* of one caller at once; default 8 */
   unsigned max_streams;    /* of one caller at once, SSE and WebSocket; default 64 */
   uint64_t run_timeout_ms; /* the longest a run may take; default 300,000 */

@@ -73,7 +73,9 @@ static bool keep_options(e2b_handler_t *handler, const e2b_handler_options *give
   e2b_create_options *create = &handler->create;
   bool ok = true;
   *options = *given;
-  options->bearer_token = keep(handler, given->bearer_token, &ok);
+  /* An empty one, of a variable that is not set, is none: everybody could say it. */
+  const bool token = given->bearer_token != NULL && *given->bearer_token != '\0';
+  options->bearer_token = token ? keep(handler, given->bearer_token, &ok) : NULL;
   const size_t origins = given->allowed_origins_count;
   const char **copy = e2b__arena_calloc(&handler->arena, origins + 1, sizeof *copy);
   if (copy == NULL) return false;

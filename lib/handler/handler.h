@@ -95,6 +95,7 @@ struct e2b__handling {
   char *id;               /* of the sandbox that the action is about; NULL when it has none */
   e2b_sandbox_t *sandbox; /* its handle, where the action needs one */
   e2b_runtime_t runtime;  /* of its lease */
+  uint64_t life_ms;       /* that it is known to have left */
   e2b_runtime_t asked;    /* by this request */
   void (*taken)(e2b__handling_t *h); /* goes on when the sandbox is there */
   bool entered;                      /* the application has been called */

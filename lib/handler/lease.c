@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <uv.h>
-
+#include "base/clock.h"
 #include "handler/handler.h"
 
 /* Handles of sandboxes, kept so that a request need not ask the control plane whose the sandbox is
@@ -44,16 +43,24 @@ static void make_room(e2b_handler_t *handler) {
 
 int e2b__lease_add(e2b_handler_t *handler, e2b__caller_t *caller, e2b_sandbox_t *sandbox,
                    e2b_runtime_t runtime, bool counted, uint64_t life_ms) {
+  /* A life is given in whole seconds, rounded up. */
+  const uint64_t ends_at_ms =
+      e2b__time_after(uv_now(handler->client->loop), e2b__time_after(life_ms, 999));
+  e2b__lease_t *lease = e2b__lease_find(handler, caller, e2b_sandbox_id(sandbox));
+  if (lease != NULL) { /* two requests have connected to it at once */
+    if (lease->ends_at_ms < ends_at_ms) lease->ends_at_ms = ends_at_ms;
+    return 0;
+  }
   if (handler->leases_count >= MOST_LEASES) make_room(handler);
-  e2b__lease_t *lease = e2b__calloc(1, sizeof *lease);
+  lease = e2b__calloc(1, sizeof *lease);
   if (lease == NULL) return E2B_ENOMEM;
   lease->caller = caller;
   caller->refs++;
   lease->sandbox = e2b_sandbox_acquire(sandbox);
   lease->runtime = runtime;
   lease->counted = counted;
-  lease->ends_at_ms =
-      life_ms < UINT64_MAX / 2 ? uv_now(handler->client->loop) + life_ms : UINT64_MAX;
+  if (counted) caller->sandboxes++;
+  lease->ends_at_ms = ends_at_ms;
   e2b__list_init(&lease->node);
   e2b__list_append(handler->leases.next, &lease->node);
   handler->leases_count++;

@@ -4,9 +4,12 @@
 
 #include "handler/handler.h"
 #include "handler/origin.h"
+#include "proto/json_scan.h"
 
 /* The door: who calls from where, with what. Nothing of the sandboxes is looked at before that is
  * settled. */
+
+enum { MOST_VALUES = 100000 };
 
 const char *e2b__request_header(const e2b_http_request *request, const char *name) {
   for (size_t i = 0; i < request->headers_count; i++) {
@@ -51,11 +54,19 @@ static bool check_host(e2b__handling_t *h, const e2b_http_request *request) {
   return false;
 }
 
+/* An image, a script or a link in another site's page tells no origin, but may carry the visitor's
+ * cookie. A browser says what it is; what says nothing is no browser, or an old one. */
+static bool is_embedded_elsewhere(const e2b_http_request *request) {
+  const char *site = e2b__request_header(request, "Sec-Fetch-Site");
+  return site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
 /* False: answered. */
 static bool check_origin(e2b__handling_t *h, const e2b_http_request *request) {
   const char *origin = e2b__request_header(request, "Origin");
-  if (origin == NULL || is_own_origin(request, origin)) return true;
-  if (!is_plain(origin) || !is_allowed_origin(h->handler, origin)) {
+  if (origin == NULL && !is_embedded_elsewhere(request)) return true;
+  if (origin != NULL && is_own_origin(request, origin)) return true;
+  if (origin == NULL || !is_plain(origin) || !is_allowed_origin(h->handler, origin)) {
     e2b__handling_fail(h, 403, "Origin not allowed");
     return false;
   }
@@ -112,9 +123,30 @@ static const char *authorize(const e2b_handler_t *handler, const e2b_http_reques
 /* --- what ---------------------------------------------------------------------------------------
  */
 
+/* A tree of values takes many times the memory of a text like "[[],[],[],...". No action has a use
+ * for so many, and a file's content is one. */
+static bool has_too_many_values(const char *text, size_t len) {
+  size_t count = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < len && count < MOST_VALUES; i++) {
+    if (in_string) {
+      i += e2b__json_plain_run(text + i, len - i);
+      if (i >= len) break;
+      in_string = text[i] != '"';
+      if (text[i] == '\\') i++;
+    } else if (text[i] == '"') {
+      in_string = true;
+    } else {
+      count += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    }
+  }
+  return count >= MOST_VALUES;
+}
+
 /* False: answered. */
 static bool read_body(e2b__handling_t *h, const e2b_http_request *request) {
-  if (request->json == NULL && request->body_len > h->handler->options.max_body_bytes) {
+  if (request->json == NULL && (request->body_len > h->handler->options.max_body_bytes ||
+                                has_too_many_values(request->body, request->body_len))) {
     e2b__handling_fail(h, 413, "Request body is too large");
     return false;
   }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
 #include "handler/handler.h"
 
 /* Whose a sandbox is. The handler remembers in memory; what it does not remember is asked of the
@@ -51,17 +52,23 @@ static void not_found(e2b__handling_t *h) {
   e2b__handling_fail(h, 404, "Sandbox with ID %s not found", h->id);
 }
 
+static uint64_t usual_life_ms(const e2b__handling_t *h) {
+  return h->handler->create.timeout_ms != 0 ? h->handler->create.timeout_ms
+                                            : h->handler->client->config.sandbox_timeout_ms;
+}
+
 static void on_connected(e2b__handling_t *h, e2b_future_t *done) {
   h->sandbox = e2b_future_sandbox(done);
   if (h->sandbox == NULL) {
     e2b__handling_fail_with(h, e2b_future_error(done));
     return;
   }
-  const uint64_t life_ms = h->handler->create.timeout_ms != 0
-                               ? h->handler->create.timeout_ms
-                               : h->handler->client->config.sandbox_timeout_ms;
-  /* Without memory for it the next request asks again. */
-  (void)e2b__lease_add(h->handler, h->caller, h->sandbox, h->runtime, false, life_ms);
+  const uint64_t prolonged_ms = usual_life_ms(h);
+  /* Whoever has a name has his own only: they count as if they were just made, or a life too short
+   * to be remembered would be a way around the limit. Without memory for it the next request asks
+   * again. */
+  (void)e2b__lease_add(h->handler, h->caller, h->sandbox, h->runtime, *h->caller->name != '\0',
+                       h->life_ms > prolonged_ms ? h->life_ms : prolonged_ms);
   h->taken(h);
 }
 
@@ -79,6 +86,8 @@ static void on_described(e2b__handling_t *h, e2b_future_t *done) {
   } else if (!e2b__handling_owns(h, info)) {
     not_found(h); /* whether it exists is not this caller's business */
   } else {
+    const int64_t left_ms = info->end_at_ms - e2b__wall_ms();
+    h->life_ms = left_ms > 0 ? (uint64_t)left_ms : 0;
     h->runtime = e2b__handling_runtime_of(info);
     if (h->tag != 0) {
       connect_to(h);
@@ -129,9 +138,7 @@ void e2b__handling_take_sandbox(e2b__handling_t *h, const char *id, bool connect
 static uint64_t wanted_life_ms(const e2b__handling_t *h) {
   const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "options");
   const int64_t asked = e2b__json_int(options, "timeout", 0);
-  if (asked > 0) return (uint64_t)asked;
-  return h->handler->create.timeout_ms != 0 ? h->handler->create.timeout_ms
-                                            : h->handler->client->config.sandbox_timeout_ms;
+  return asked > 0 ? (uint64_t)asked : usual_life_ms(h);
 }
 
 static void on_made(e2b__handling_t *h, e2b_future_t *done) {
@@ -148,6 +155,7 @@ static void on_made(e2b__handling_t *h, e2b_future_t *done) {
     return;
   }
   h->making = false; /* the lease counts it now */
+  h->caller->sandboxes--;
   h->made = true;
   h->taken(h);
 }

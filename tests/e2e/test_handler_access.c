@@ -104,10 +104,55 @@ static void a_wrong_token_is_unauthorized(void **state) {
   e2b_handler_release(guarded);
 }
 
+static const char *nobody(const e2b_http_request *request, void *user_data) {
+  (void)request;
+  (void)user_data;
+  return NULL;
+}
+
 static const char *anybody(const e2b_http_request *request, void *user_data) {
   (void)request;
   (void)user_data;
   return "";
+}
+
+/* As from a variable that is not set. */
+static void an_empty_token_is_none(void **state) {
+  e2b_handler_options options;
+  (void)state;
+  E2B_INIT(&options);
+  options.bearer_token = "";
+  options.authorize = nobody;
+  e2b_handler_t *guarded = handler_with(&options);
+  assert_int_equal(with_header(guarded, "POST", "{}", "Authorization", "Bearer ")->status, 401);
+  assert_int_equal(
+      with_header(guarded, "POST", "{}", "Sec-WebSocket-Protocol", "e2b-bearer.")->status, 401);
+  e2b_handler_release(guarded);
+  E2B_INIT(&options);
+  options.bearer_token = "";
+  options.allow_anyone = E2B_ON;
+  guarded = handler_with(&options);
+  assert_int_equal(with_header(guarded, "POST", "{}", "X", "y")->status, 403); /* not loopback */
+  e2b_handler_release(guarded);
+}
+
+/* What a page embeds or links to comes without an origin, but with cookies. */
+static void what_other_sites_embed_is_kept_out(void **state) {
+  static const struct {
+    const char *site;
+    int status;
+  } table[] = {{"cross-site", 403}, {"same-site", 403}, {"same-origin", 400}, {"none", 400}};
+  e2b_handler_options options;
+  (void)state;
+  E2B_INIT(&options);
+  options.authorize = anybody;
+  e2b_handler_t *guarded = handler_with(&options);
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    const e2b_http_response_t *answer =
+        with_header(guarded, "GET", NULL, "sec-fetch-site", table[i].site);
+    if (answer->status != table[i].status) fail_msg("%s: %d", table[i].site, answer->status);
+  }
+  e2b_handler_release(guarded);
 }
 
 static void pages_of_other_sites_are_kept_out(void **state) {
@@ -190,6 +235,44 @@ static void callers_do_not_reach_each_others_sandboxes(void **state) {
   e2b_handler_release(guarded);
 }
 
+/* A handler that was started anew does not know what it had made, until it is asked for it. */
+static void sandboxes_that_are_found_again_count(void **state) {
+  e2b_handler_options options;
+  (void)state;
+  skip_unless(&scene.server, SERVER_CONTROL, "its own sandboxes");
+  E2B_INIT(&options);
+  options.authorize = who;
+  options.max_sandboxes = 1;
+  static const char create[] = "{\"action\":\"compute.sandbox.create\"}";
+  e2b_handler_t *guarded = handler_with(&options);
+  const cJSON *made = json_of(with_header(guarded, "POST", create, "X-User", "ann"));
+  const char *id = e2b__json_string(made, "sandboxId", "");
+  e2b_handler_release(guarded);
+  guarded = handler_with(&options);
+  char body[256];
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.filesystem.exists\",\"path\":\"/\",\"sandboxId\":\"%s\"}",
+           id);
+  /* Several at once are one sandbox. */
+  const e2b_pair_t headers[] = {{"Host", "app.example"}, {"X-User", "ann"}};
+  e2b_http_request request = request_of("POST", body);
+  request.headers = headers;
+  request.headers_count = 2;
+  e2b_future_t *futures[3];
+  for (size_t i = 0; i < 3; i++) {
+    futures[i] = scene_keep(e2b_handle_request(guarded, &request));
+  }
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(e2b_future_http_response(OK(futures[i]))->status, 200);
+  }
+  assert_int_equal(with_header(guarded, "POST", create, "X-User", "ann")->status, 429);
+  snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.destroy\",\"sandboxId\":\"%s\"}", id);
+  assert_int_equal(with_header(guarded, "POST", body, "X-User", "ann")->status, 200);
+  made = json_of(with_header(guarded, "POST", create, "X-User", "ann"));
+  assert_true(YES(e2b_sandbox_kill_by_id(scene.client, e2b__json_string(made, "sandboxId", ""))));
+  e2b_handler_release(guarded);
+}
+
 /* Neither a request nor the application's own metadata says whose a sandbox is. */
 static void ownership_cannot_be_given_away_or_taken(void **state) {
   static const e2b_pair_t metadata[] = {
@@ -225,6 +308,42 @@ static void ownership_cannot_be_given_away_or_taken(void **state) {
   assert_int_equal(cJSON_GetArraySize(told), 2); /* and the runtime */
   e2b_handler_release(guarded);
   assert_true(YES(e2b_sandbox_kill_by_id(scene.client, id)));
+}
+
+/* Each of them would take many times its length in memory. */
+static void a_body_of_very_many_values_is_refused(void **state) {
+  static char body[500000];
+  static const struct {
+    const char *begin;
+    const char *piece;
+    const char *end;
+    int status;
+  } table[] = {{"{\"a\":[[]", ",[]", "]}", 413},
+               {"{\"a\":{}", ",\"\":{}", "}", 413},
+               {"{\"a\":[0", ",0", "]}", 413},
+               {"{\"content\":\"", "\\\"[{,", "\"}", 400},
+               {"{\"content\":\"", ",\\\\", "\",\"b\":[]}", 400}};
+  e2b_handler_options options;
+  (void)state;
+  E2B_INIT(&options);
+  options.authorize = anybody;
+  e2b_handler_t *guarded = handler_with(&options);
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    size_t len = (size_t)snprintf(body, sizeof body, "%s", table[i].begin);
+    const size_t piece = strlen(table[i].piece);
+    while (len + piece + 20 < sizeof body) {
+      memcpy(body + len, table[i].piece, piece);
+      len += piece;
+    }
+    snprintf(body + len, sizeof body - len, "%s", table[i].end);
+    const e2b_http_request request = request_of("POST", body);
+    const e2b_http_response_t *answer = answer_of(guarded, &request);
+    if (answer->status != table[i].status) fail_msg("%s: %d", table[i].piece, answer->status);
+    if (answer->status == 400) {
+      assert_non_null(strstr(answer->body.ptr, "Unknown action: undefined"));
+    }
+  }
+  e2b_handler_release(guarded);
 }
 
 static void a_body_past_the_limit_is_refused(void **state) {
@@ -429,10 +548,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_handler_wants_to_know_who_may_call),
       TEST(a_wrong_token_is_unauthorized),
+      TEST(an_empty_token_is_none),
       TEST(pages_of_other_sites_are_kept_out),
+      TEST(what_other_sites_embed_is_kept_out),
       TEST(callers_do_not_reach_each_others_sandboxes),
+      TEST(sandboxes_that_are_found_again_count),
       TEST(ownership_cannot_be_given_away_or_taken),
       TEST(a_body_past_the_limit_is_refused),
+      TEST(a_body_of_very_many_values_is_refused),
       TEST(a_page_is_the_servers_own_whatever_names_its_port),
       TEST(allowed_origins_are_compared_as_origins),
       TEST(without_a_credential_only_loopback_is_served),
