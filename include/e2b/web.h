@@ -11,7 +11,13 @@ extern "C" {
 struct uv_loop_s;
 
 /* A web server for e2b_handle_request(): libmicrohttpd on the application's libuv loop, for those
- * who have no server of their own. In the library libe2b_web. Starts no thread. */
+ * who have no server of their own. In the library libe2b_web. Starts no thread.
+ *
+ * A client that has left ends what it asked for: its run is killed. One that only ends its sending
+ * side (shutdown(SHUT_WR), `nc -N`) before it has its answer has left, too: nothing on the wire
+ * tells the two apart until something is sent, and nginx and Node.js see it alike. A client keeps
+ * its side open until it has read its answer. What comes in order before the end is still heard:
+ * keystrokes on a WebSocket, for instance. */
 typedef struct e2b_web e2b_web_t;
 
 /* A page, a script: served as it is. Borrowed as long as the server lives. */
@@ -28,11 +34,15 @@ typedef struct e2b_web_options {
   const char *path;   /* what the handler answers; default "/api/compute" */
   const e2b_web_file_t *files; /* anything else is 404 */
   size_t files_count;
-  size_t max_body_bytes;    /* default 8 MiB */
+  size_t max_body_bytes;    /* default 8 MiB; past it 413 */
   unsigned max_connections; /* default 10,000 */
   /* Until a request has come whole, else 408; and how long a connection may ask for nothing, or
-   * leave an answer unread, before it is closed. Default 60,000. */
+   * leave an answer unread, before it is closed (a WebSocket: at least two minutes, in which a
+   * client that vanished without a word is noticed, too). Default 60,000. */
   uint64_t request_timeout_ms;
+  /* Of all the bodies together that are just coming, from whomever: a caller is known only when his
+   * has come. Default 256 MiB; past it 503. */
+  size_t max_bodies_bytes;
 } e2b_web_options;
 
 /* Listens. 0 and *web; E2B_EINVAL (`listen`, or no handler), E2B_ENOMEM, E2B_ESYSTEM; `why` (if not

@@ -124,8 +124,7 @@ static struct MHD_Response *make_response(e2b__web_exchange_t *x,
   return response;
 }
 
-/* The client is closed, or memory is out. */
-static void give_unavailable(e2b__web_exchange_t *x) {
+void e2b__web_exchange_refuse(e2b__web_exchange_t *x) {
   static const char text[] = "{\"success\":false,\"sandboxId\":\"\",\"provider\":\"e2b\","
                              "\"error\":\"The service is not available\"}";
   e2b__web_exchange_answer(x, 503, "application/json", text, sizeof text - 1);
@@ -139,7 +138,7 @@ static void on_answer(e2b_future_t *future, void *user_data) {
     if (answer != NULL) {
       give(x, (unsigned)answer->status, make_response(x, answer));
     } else {
-      give_unavailable(x);
+      e2b__web_exchange_refuse(x);
     }
   }
   e2b__web_exchange_drop(x);
@@ -163,7 +162,7 @@ void e2b__web_exchange_ask(e2b__web_exchange_t *x) {
   const int count = MHD_get_connection_values(x->connection, MHD_HEADER_KIND, NULL, NULL);
   gathered headers = {e2b__calloc((size_t)(count > 0 ? count : 0) + 1, sizeof(e2b_pair_t)), 0};
   if (headers.pairs == NULL) {
-    give_unavailable(x);
+    e2b__web_exchange_refuse(x);
     return;
   }
   MHD_get_connection_values(x->connection, MHD_HEADER_KIND, gather, &headers);
@@ -178,10 +177,10 @@ void e2b__web_exchange_ask(e2b__web_exchange_t *x) {
   request.body_len = x->body.len;
   x->future = e2b_handle_request(x->web->handler, &request);
   e2b__free(headers.pairs);
-  e2b__buffer_free(&x->body);
+  e2b__web_exchange_forget_body(x);
   x->refs++;
   if (e2b_future_then(x->future, on_answer, x) == 0) return;
   x->future = NULL;
   x->refs--;
-  give_unavailable(x);
+  e2b__web_exchange_refuse(x);
 }

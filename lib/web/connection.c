@@ -10,7 +10,7 @@
 /* Connections beside their requests: those that ask for nothing, ask too slowly, or are answered
  * while they still send. */
 
-enum { LINGER_MS = 5000, ROOM = 16 << 10, PIECES = 16 };
+enum { LINGER_MS = 5000, MOST_LINGERING = 256, ROOM = 16 << 10, PIECES = 16 };
 
 typedef struct e2b__web_connection {
   e2b__list_t node; /* in web->connections */
@@ -114,6 +114,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 static void end(lingerer_t *it) {
+  it->web->lingering_count--;
   e2b__list_remove(&it->node);
   uv_close((uv_handle_t *)&it->poll, on_closed);
 }
@@ -130,6 +131,10 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 }
 
 void e2b__web_linger(e2b_web_t *web, int fd) {
+  /* They are no connections of libmicrohttpd's, which limits those. */
+  if (web->lingering_count >= MOST_LINGERING) {
+    end(E2B__CONTAINER(web->lingering.next, lingerer_t, node));
+  }
   lingerer_t *it = web->closing || fd < 0 ? NULL : e2b__calloc(1, sizeof *it);
   if (it == NULL) return;
   it->web = web;
@@ -144,6 +149,7 @@ void e2b__web_linger(e2b_web_t *web, int fd) {
   it->until_ms = uv_now(web->loop) + LINGER_MS;
   e2b__list_init(&it->node);
   e2b__list_append(&web->lingering, &it->node);
+  web->lingering_count++;
   shutdown(it->fd, SHUT_WR);
   uv_poll_start(&it->poll, UV_READABLE, on_readable);
 }

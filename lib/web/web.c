@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "web/web.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@ enum {
   DEFAULT_BODY_BYTES = 8 << 20,
   DEFAULT_CONNECTIONS = 10000,
   DEFAULT_REQUEST_MS = 60000,
+  DEFAULT_BODIES_BYTES = 256 << 20,
+  MOST_OUT = 8 << 20, /* what a paused stream may still bring at once is less */
   CONNECTION_MEMORY = 32 << 10,
   SWEEP_MS = 1000
 };
@@ -100,12 +103,17 @@ void e2b__web_exchange_cut(e2b__web_exchange_t *x) {
   e2b__web_wake(x->web);
 }
 
+void e2b__web_exchange_forget_body(e2b__web_exchange_t *x) {
+  x->web->bodies_bytes -= x->body.len;
+  e2b__buffer_free(&x->body);
+}
+
 void e2b__web_exchange_drop(e2b__web_exchange_t *x) {
   if (--x->refs > 0) return;
   e2b_web_t *web = x->web;
   e2b__list_remove(&x->node);
   web->exchanges_count--;
-  e2b__buffer_free(&x->body);
+  e2b__web_exchange_forget_body(x);
   e2b__buffer_free(&x->out);
   e2b__free(x->path);
   e2b__free(x->query);
@@ -136,7 +144,7 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
   x->refs = 1;
   x->started_ms = uv_now(web->loop);
   e2b__buffer_init(&x->body, web->options.max_body_bytes);
-  e2b__buffer_init(&x->out, SIZE_MAX / 4);
+  e2b__buffer_init(&x->out, MOST_OUT);
   e2b__list_init(&x->node);
   e2b__list_append(&web->exchanges, &x->node);
   web->exchanges_count++;
@@ -171,6 +179,21 @@ static bool is_announced_too_large(const e2b__web_exchange_t *x) {
   return text != NULL && strtoull(text, NULL, 10) > x->web->options.max_body_bytes;
 }
 
+/* What nobody will read is not kept; it has to come nevertheless, since libmicrohttpd takes no
+ * answer before. */
+static void keep_body(e2b__web_exchange_t *x, const char *data, size_t len) {
+  e2b_web_t *web = x->web;
+  if (x->refused != 0 || strcmp(x->path, web->path) != 0) return;
+  int rc = len > web->options.max_bodies_bytes - web->bodies_bytes ? E2B_EAGAIN : 0;
+  if (rc == 0) rc = e2b__buffer_append(&x->body, data, len);
+  if (rc == 0) {
+    web->bodies_bytes += len;
+    return;
+  }
+  x->refused = rc == E2B_ETOOBIG ? 413 : 503;
+  e2b__web_exchange_forget_body(x);
+}
+
 static enum MHD_Result send_answer(e2b__web_exchange_t *x) {
   struct MHD_Response *response = x->response;
   x->response = NULL;
@@ -203,15 +226,15 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     return x->response != NULL ? send_answer(x) : MHD_NO;
   }
   if (*size > 0) {
-    if (!x->too_large && e2b__buffer_append(&x->body, data, *size) != 0) x->too_large = true;
+    keep_body(x, data, *size);
     *size = 0;
     return MHD_YES;
   }
   if (x->phase == E2B__WEB_READING) {
-    if (x->too_large) {
-      refuse_large(x);
-    } else {
-      serve(x);
+    switch (x->refused) {
+    case 0: serve(x); break;
+    case 413: refuse_large(x); break;
+    default: e2b__web_exchange_refuse(x);
     }
   }
   if (x->cut) return MHD_NO;
@@ -292,10 +315,15 @@ static void on_handle_closed(uv_handle_t *handle) {
   e2b__web_handle_closed(handle->data);
 }
 
-/* Connections inherit it. A viewer that vanished without a word would otherwise be kept for ever:
- * to an idle stream nothing is written. */
-static void keep_alive(int fd) {
+/* Connections inherit it. A viewer that vanished without a word would otherwise be kept for ever,
+ * if nothing is written to it, or for a quarter of an hour, until the kernel gives up what was. */
+static void keep_alive(int fd, uint64_t request_timeout_ms) {
   const int on = 1, idle_s = 60, every_s = 15, probes = 4;
+  const uint64_t probed_ms = (idle_s + probes * every_s) * 1000;
+  uint64_t patience_ms = request_timeout_ms > probed_ms ? request_timeout_ms : probed_ms;
+  if (patience_ms > INT_MAX) patience_ms = INT_MAX;
+  const unsigned unread_ms = (unsigned)patience_ms;
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unread_ms, sizeof unread_ms);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
@@ -318,6 +346,7 @@ static void set_defaults(e2b_web_options *options) {
   if (options->max_body_bytes == 0) options->max_body_bytes = DEFAULT_BODY_BYTES;
   if (options->max_connections == 0) options->max_connections = DEFAULT_CONNECTIONS;
   if (options->request_timeout_ms == 0) options->request_timeout_ms = DEFAULT_REQUEST_MS;
+  if (options->max_bodies_bytes == 0) options->max_bodies_bytes = DEFAULT_BODIES_BYTES;
 }
 
 static int begin(e2b_web_t *web, int fd) {
@@ -354,7 +383,7 @@ int e2b_web_start(uv_loop_t *loop, e2b_handler_t *handler, const e2b_web_options
   e2b__options_copy(&web->options, sizeof web->options, given);
   set_defaults(&web->options);
   const int fd = e2b__listener_open(web->options.listen, 8080, why, why_size);
-  if (fd >= 0) keep_alive(fd);
+  if (fd >= 0) keep_alive(fd, web->options.request_timeout_ms);
   int rc = fd >= 0 ? begin(web, fd) : fd;
   if (rc != 0) {
     if (fd >= 0) {

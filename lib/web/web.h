@@ -29,8 +29,10 @@ struct e2b_web {
   bool closing;
   e2b__list_t connections;
   e2b__list_t lingering;
+  unsigned lingering_count;
   e2b__list_t exchanges;
   size_t exchanges_count;
+  size_t bodies_bytes; /* of all of them */
   e2b_web_closed_cb closed;
   void *user_data;
 };
@@ -61,7 +63,7 @@ typedef struct e2b__web_exchange {
   char *path;
   char *query;
   e2b__buffer_t body;
-  bool too_large;
+  unsigned refused; /* the status, when the body is not kept; 0 */
   bool suspended;
   bool cut;   /* the connection is to end */
   bool early; /* answered before the body had come */
@@ -78,6 +80,7 @@ typedef struct e2b__web_exchange {
 } e2b__web_exchange_t;
 
 /* web.c */
+void e2b__web_exchange_forget_body(e2b__web_exchange_t *x);
 void e2b__web_wake(e2b_web_t *web);
 void e2b__web_handle_closed(e2b_web_t *web);
 void e2b__web_exchange_suspend(e2b__web_exchange_t *x);
@@ -103,6 +106,8 @@ void e2b__web_connections_sweep(e2b_web_t *web, bool all);
 
 /* answer.c: what the handler said becomes libmicrohttpd's. */
 void e2b__web_exchange_ask(e2b__web_exchange_t *x);
+/* The client of the library is closed, memory is out, or there is too much to do: 503. */
+void e2b__web_exchange_refuse(e2b__web_exchange_t *x);
 /* A static answer. */
 void e2b__web_exchange_answer(e2b__web_exchange_t *x, unsigned status, const char *type,
                               const void *data, size_t len);

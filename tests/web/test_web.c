@@ -8,7 +8,7 @@
 
 /* The web server for the request handler, over real connections. */
 
-enum { LARGEST_BODY = 100000 };
+enum { LARGEST_BODY = 100000, ALL_BODIES = 150000, HEARTBEAT_MS = 50 };
 
 static e2b_handler_t *handler;
 static e2b_web_t *web;
@@ -29,6 +29,7 @@ static e2b_web_t *serve(uint64_t request_timeout_ms) {
   options.files = files;
   options.files_count = 1;
   options.max_body_bytes = LARGEST_BODY;
+  options.max_bodies_bytes = ALL_BODIES;
   options.request_timeout_ms = request_timeout_ms;
   if (e2b_web_start(scene.loop, handler, &options, &served, why, sizeof why) != 0)
     fprintf(stderr, "%s\n", why);
@@ -40,6 +41,7 @@ static int open_web(void **state) {
   e2b_handler_options options;
   E2B_INIT(&options);
   options.bearer_token = "sesame";
+  options.heartbeat_ms = HEARTBEAT_MS;
   if (e2b_handler_new(scene.client, &options, &handler) != 0) return -1;
   web = serve(LONG_ENOUGH_MS);
   return web != NULL ? 0 : -1;
@@ -129,6 +131,46 @@ static void a_chunked_body_past_the_limit_is_refused(void **state) {
   dialed_hang_up(p);
 }
 
+/* A body of 'x' that has come whole, or lacks its last byte. */
+static dialed_t *pour(const char *path, size_t bytes, bool whole) {
+  char head[256];
+  dialed_t *p = dialed_to(e2b_web_url(web));
+  snprintf(head, sizeof head,
+           "POST %s HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sesame\r\n"
+           "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+           path, bytes);
+  dialed_say(p, head);
+  dialed_pour(p, bytes - !whole);
+  return p;
+}
+
+static bool is_answered(dialed_t *p, const char *status) {
+  dialed_until_it_ends(p);
+  const bool as_expected = strstr(p->text, status) != NULL;
+  dialed_hang_up(p);
+  return as_expected;
+}
+
+/* Whoever they are from: nobody has been asked yet. */
+static void bodies_have_a_limit_together(void **state) {
+  (void)state;
+  dialed_t *first = pour("/api", 90000, false);
+  for (unsigned tries = 0; !is_answered(pour("/api", 90000, true), "HTTP/1.1 503"); tries++) {
+    scene_pace(tries); /* the first has not been read */
+  }
+  /* What is not kept does not count. */
+  assert_true(is_answered(pour("/elsewhere", 90000, true), "HTTP/1.1 404"));
+  assert_true(is_answered(pour("/api", 50000, true), "HTTP/1.1 400"));
+  dialed_say(first, "x");
+  assert_true(is_answered(first, "HTTP/1.1 400"));
+  assert_true(is_answered(pour("/api", 90000, true), "HTTP/1.1 400"));
+  /* Nor what has left. */
+  dialed_hang_up(pour("/api", 90000, false));
+  for (unsigned tries = 0; !is_answered(pour("/api", 90000, true), "HTTP/1.1 400"); tries++) {
+    scene_pace(tries);
+  }
+}
+
 static void a_request_that_does_not_come_is_given_up(void **state) {
   (void)state;
   bool closed = false;
@@ -166,6 +208,19 @@ static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
   for (unsigned tries = 0; scene_can(line); tries++) {
     scene_pace(tries);
   }
+}
+
+/* Behind a proxy that ends what is silent. */
+static void a_silent_run_is_heard_of(void **state) {
+  char body[512];
+  (void)state;
+  snprintf(body, sizeof body,
+           "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
+           "\"command\":\"sleep 1000\"}",
+           e2b_sandbox_id(scene.sandbox));
+  dialed_t *p = post(body);
+  dialed_until_it_says(p, "\n\n: \n\n: \n\n");
+  dialed_hang_up(p);
 }
 
 static void a_run_ends_when_its_caller_leaves(void **state) {
@@ -246,8 +301,10 @@ int main(void) {
       SCENE_TEST(files_are_served_and_other_paths_are_not_found),
       SCENE_TEST(a_body_announced_too_large_is_refused_before_it_is_sent),
       SCENE_TEST(a_chunked_body_past_the_limit_is_refused),
+      SCENE_TEST(bodies_have_a_limit_together),
       SCENE_TEST(a_request_that_does_not_come_is_given_up),
       SCENE_TEST(a_run_is_streamed_and_ends_when_its_viewer_leaves),
+      SCENE_TEST(a_silent_run_is_heard_of),
       SCENE_TEST(a_run_ends_when_its_caller_leaves),
       SCENE_TEST(a_slow_reader_holds_up_the_program_and_gets_everything),
       SCENE_TEST(garbage_is_not_answered_with_more_than_an_error),

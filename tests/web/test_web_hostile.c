@@ -4,6 +4,7 @@
 
 #include "e2b/web.h"
 #include "support/dialed.h"
+#include "support/harness.h"
 
 /* The web server among people who mean no good: each gets a clear error, or the end of the
  * connection, and whoever comes next is served. */
@@ -92,6 +93,24 @@ static void a_hundred_megabytes_are_refused_while_they_come(void **state) {
   assert_non_null(strstr(p->text, "HTTP/1.1 413"));
   assert_non_null(strstr(p->text, "Request body is too large"));
   dialed_hang_up(p);
+  somebody_else_is_served();
+}
+
+/* They are waited for, so that no reset overtakes their answers, but not all at once. */
+static void those_who_are_refused_and_stay_are_limited(void **state) {
+  static dialed_t *refused[MANY];
+  (void)state;
+  const unsigned before = harness_descriptors();
+  for (size_t i = 0; i < MANY; i++) {
+    refused[i] = dial();
+    dialed_say(refused[i], "POST /api HTTP/1.1\r\n" HEAD "Content-Length: 100000000\r\n\r\n");
+    dialed_until_it_ends(refused[i]);
+    assert_non_null(strstr(refused[i]->text, "HTTP/1.1 413"));
+  }
+  assert_in_range(harness_descriptors() - before, MANY, MANY + 256 + 16);
+  for (size_t i = 0; i < MANY; i++) {
+    dialed_hang_up(refused[i]);
+  }
   somebody_else_is_served();
 }
 
@@ -292,6 +311,7 @@ static void a_caller_that_ends_its_side_ends_its_run(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       SCENE_TEST(a_hundred_megabytes_are_refused_while_they_come),
+      SCENE_TEST(those_who_are_refused_and_stay_are_limited),
       SCENE_TEST(a_hundred_megabytes_without_a_length_are_refused),
       SCENE_TEST(headers_without_an_end_are_refused),
       SCENE_TEST(deep_json_is_refused),
