@@ -155,6 +155,11 @@ static void copy_next(compose_t *compose) {
     return;
   }
   const char *source = compose->sources[compose->at];
+  if (compose->request->sandbox->disk_full) {
+    e2b__host_answer_error(compose->request, 507, "not enough disk space available");
+    give_up(compose);
+    return;
+  }
   compose->from = e2b__host_open(compose->request->sandbox, source, O_RDONLY | O_NONBLOCK, 0);
   if (compose->from < 0) {
     e2b__host_answer_error(compose->request, 500, "error opening source file %s: open %s: %s",

@@ -334,7 +334,9 @@ static int receive(e2b__host_link_t *link) {
   if (got == 0) return -1;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header != NULL && header->cmsg_type == SCM_RIGHTS) {
+    /* What is aligned has room for one more. */
     fd_count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    if (fd_count > 3) fd_count = 3;
     memcpy(fds, CMSG_DATA(header), sizeof(int) * (size_t)fd_count);
   }
   take_packet(link, data, (size_t)got, fds, fd_count);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/isolation.h"
+#include "host/tree.h"
 #include "host/vet.h"
 
 const char *e2b__host_home(const e2b__host_sandbox_t *sandbox, bool as_root) {
@@ -186,7 +187,7 @@ int e2b__host_make_path(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena,
       /* Somebody else may be as quick; then his directory does. */
       if (make_directory(sandbox, parent, name) == 0) {
         if (owner != geteuid()) fchownat(parent, name, owner, owner, AT_SYMLINK_NOFOLLOW);
-        fchmodat(parent, name, 0755, 0);
+        e2b__host_directory_chmod(parent, name, 0755);
       } else if (errno != EEXIST) {
         rc = -errno;
       }

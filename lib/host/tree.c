@@ -18,11 +18,22 @@ static int remove_one(int parent, const char *name) {
   return errno == EEXIST ? -ENOTEMPTY : -errno;
 }
 
+int e2b__host_directory_chmod(int parent, const char *name, mode_t mode) {
+  char link[32];
+  int fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  /* fchmod() refuses mere paths. */
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  int rc = chmod(link, mode) == 0 ? 0 : -errno;
+  close(fd);
+  return rc;
+}
+
 static DIR *open_directory(int parent, const char *name) {
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == EACCES) {
     /* An owner may have locked himself out. */
-    if (fchmodat(parent, name, 0700, 0) != 0) return NULL;
+    if (e2b__host_directory_chmod(parent, name, 0700) != 0) return NULL;
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   }
   if (fd < 0) return NULL;
@@ -46,7 +57,7 @@ static int move_up(int from, const char *name, int top) {
     snprintf(unique, sizeof unique, ".e2b-removing-%llu", (unsigned long long)number);
     rc = renameat2(from, name, top, unique, 1 /* RENAME_NOREPLACE */);
   } while (rc != 0 && errno == EEXIST);
-  if (rc != 0 && errno == EACCES && fchmodat(from, name, 0700, 0) == 0)
+  if (rc != 0 && errno == EACCES && e2b__host_directory_chmod(from, name, 0700) == 0)
     rc = renameat2(from, name, top, unique, 1);
   return rc == 0 ? 0 : -errno;
 }

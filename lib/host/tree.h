@@ -2,6 +2,12 @@
 #ifndef E2B_LIB_HOST_TREE_H
 #define E2B_LIB_HOST_TREE_H
 
+#include <sys/types.h>
+
+/* The mode of a directory itself: never of what a link points to that took its place meanwhile. 0
+ * or -errno. */
+int e2b__host_directory_chmod(int parent, const char *name, mode_t mode);
+
 /* Removes a file, or a directory with all that is in it, without following a link and in constant
  * depth, however deep the tree. 0 (also when there is nothing) or the first -errno. Uses neither
  * allocator nor loop: a worker thread may call it. */

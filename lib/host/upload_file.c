@@ -100,12 +100,13 @@ static int open_target(e2b__host_upload_t *upload, const char *path) {
   }
   if (fd < 0) return fd;
   if (fstat(fd, &st) != 0) rc = -errno;
-  if (rc == 0 && created && (st.st_mode & 07777) != 0644 && fchmod(fd, 0644) != 0) rc = -errno;
   if (rc == 0) upload->device = is_harmless(&st);
   if (rc == 0 && !upload->device) {
+    /* What it is comes first: one of the machine's devices may have come in between. */
     if (!S_ISREG(st.st_mode))
       rc = -EINVAL;
-    else if ((owner != geteuid() && fchown(fd, owner, owner) != 0) ||
+    else if ((created && (st.st_mode & 07777) != 0644 && fchmod(fd, 0644) != 0) ||
+             (owner != geteuid() && fchown(fd, owner, owner) != 0) ||
              (!created && ftruncate(fd, 0) != 0))
       rc = -errno;
   }
@@ -163,6 +164,8 @@ static void no_space(e2b__host_upload_t *upload) {
 }
 
 void e2b__host_upload_write(e2b__host_upload_t *upload, const char *data, size_t len) {
+  const e2b__host_sandbox_t *sandbox = upload->request->sandbox;
+  if (upload->fd >= 0 && sandbox != NULL && sandbox->disk_full) no_space(upload);
   while (len > 0 && upload->status == 0 && upload->fd >= 0) {
     ssize_t written = write(upload->fd, data, len);
     if (written < 0 && errno == EINTR) continue;

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "host/tree.h"
 #include "support/scene.h"
 
 /* Programs inside a sandbox, and clients through its file calls, try to reach what is outside. Each
@@ -186,6 +188,72 @@ static void privileges(void **state) {
   assert_true(scene_can("test \"$(ulimit -c)\" = 0 && test \"$(ulimit -Hc)\" = 0"));
 }
 
+/* ---- races ---- */
+
+enum { RACES = 300 };
+
+static mode_t mode_of(const char *path) {
+  struct stat st;
+  assert_int_equal(stat(path, &st), 0);
+  return st.st_mode & 07777;
+}
+
+/* A file that was not there becomes a device of the machine's while the host makes it. */
+static void files_that_become_devices(void **state) {
+  (void)state;
+  ISOLATED;
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.user = "root";
+  mode_t before = mode_of("/dev/null");
+  e2b_command_t *racer =
+      STARTED(e2b_command_start_shell(scene.sandbox,
+                                      "rm -rf /tmp/race && mkdir /tmp/race && cd /tmp/race && "
+                                      "exec python3 -c \"\n"
+                                      "import os\n"
+                                      "open('ready', 'w')\n"
+                                      "while not os.path.exists('stop'):\n"
+                                      "    for i in range(1000):\n"
+                                      "        try: os.symlink('/dev/null', 'n'); os.unlink('n')\n"
+                                      "        except OSError: pass\n"
+                                      "\"",
+                                      &options));
+  assert_true(root_can("until test -e /tmp/race/ready; do sleep 0.02; done"));
+  for (int i = 0; i < RACES; i++) {
+    root_writes("/tmp/race/n", "x");
+    e2b_future_await(scene_keep(e2b_files_remove(scene.sandbox, "/tmp/race/n", NULL)), 20000);
+  }
+  assert_true(root_writes("/tmp/race/stop", ""));
+  OK(e2b_command_wait(racer));
+  mode_t after = mode_of("/dev/null");
+  if (after != before) chmod("/dev/null", before);
+  assert_int_equal(after, before);
+}
+
+/* A directory that the host has just made, or cannot open, becomes a link before its mode is set:
+ * the file of the machine that it points to keeps its own. */
+static void directories_that_become_links(void **state) {
+  (void)state;
+  char directory[] = "/var/tmp/e2b-race-XXXXXX";
+  assert_non_null(mkdtemp(directory));
+  int parent = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  assert_int_equal(mkdirat(parent, "d", 0700), 0);
+  assert_int_equal(symlinkat(secret, parent, "file"), 0);
+  assert_int_equal(symlinkat("d", parent, "link"), 0);
+  assert_int_equal(e2b__host_directory_chmod(parent, "d", 0751), 0);
+  assert_true(e2b__host_directory_chmod(parent, "file", 0755) < 0);
+  assert_true(e2b__host_directory_chmod(parent, "link", 0755) < 0);
+  assert_int_equal(mode_of(secret), 0600);
+  assert_int_equal(unlinkat(parent, "file", 0), 0);
+  assert_int_equal(unlinkat(parent, "link", 0), 0);
+  struct stat st;
+  assert_int_equal(fstatat(parent, "d", &st, 0), 0);
+  assert_int_equal(st.st_mode & 07777, 0751);
+  assert_int_equal(unlinkat(parent, "d", AT_REMOVEDIR), 0);
+  close(parent);
+  assert_int_equal(rmdir(directory), 0);
+}
+
 /* ---- processes ---- */
 
 static void processes(void **state) {
@@ -222,6 +290,24 @@ static void descriptors(void **state) {
   const e2b_execution_t *end = RAN(e2b_run_shell(other, "ls -l /proc/[0-9]*/fd", NULL));
   assert_null(strstr(end->stdout_data.ptr, "outside"));
   assert_null(strstr(end->stdout_data.ptr, secret));
+}
+
+/* Who asks for root's rights by hand, with more descriptors than belong to it: none of them stays
+ * with the first process. */
+static void descriptors_nobody_asked_for(void **state) {
+  (void)state;
+  ISOLATED;
+  assert_true(scene_can("exec python3 - <<'E'\n"
+                        "import os, select, socket, struct\n"
+                        "for i in range(20):\n"
+                        "    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                        "    s.connect(b'\\0e2b-sudo')\n"
+                        "    r, w = os.pipe()\n"
+                        "    ask = struct.pack('=III', 1, 0, 0) + b'/\\0true\\0'\n"
+                        "    socket.send_fds(s, [ask], [0, 1, 2, w]); os.close(w)\n"
+                        "    if s.recv(4) != bytes(4): raise SystemExit(1)\n"
+                        "    if not select.select([r], [], [], 20)[0]: raise SystemExit(2)\n"
+                        "E"));
 }
 
 static void environment(void **state) {
@@ -315,11 +401,22 @@ static int close_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCENE_TEST(paths),       SCENE_TEST(links),      SCENE_TEST(kernel_files),
-      SCENE_TEST(mounts),      SCENE_TEST(namespaces), SCENE_TEST(devices),
-      SCENE_TEST(privileges),  SCENE_TEST(processes),  SCENE_TEST(descriptors),
-      SCENE_TEST(environment), SCENE_TEST(own_etc),    SCENE_TEST(network),
+      SCENE_TEST(paths),
+      SCENE_TEST(links),
+      SCENE_TEST(kernel_files),
+      SCENE_TEST(mounts),
+      SCENE_TEST(namespaces),
+      SCENE_TEST(devices),
+      SCENE_TEST(privileges),
+      SCENE_TEST(processes),
+      SCENE_TEST(descriptors),
+      SCENE_TEST(descriptors_nobody_asked_for),
+      SCENE_TEST(environment),
+      SCENE_TEST(own_etc),
+      SCENE_TEST(network),
       SCENE_TEST(neighbours),
+      SCENE_TEST(directories_that_become_links),
+      SCENE_TEST(files_that_become_devices),
   };
   return cmocka_run_group_tests_name("escape", tests, open_all, close_all);
 }

@@ -109,24 +109,9 @@ static void start(client_t *client, char *packet, size_t len, const int *fds,
 
 static void receive(client_t *client, e2b__spawner_identity_t identity) {
   static char packet[E2B__SUDO_PACKET];
-  union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(int) * 3)];
-  } control;
-  struct iovec iov = {packet, sizeof packet};
-  struct msghdr message;
-  int fds[3] = {-1, -1, -1}, signal_number;
-
-  memset(&message, 0, sizeof message);
-  message.msg_iov = &iov;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes;
-  message.msg_controllen = sizeof control.bytes;
-  ssize_t got = recvmsg(client->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  int fds[3], signal_number;
+  ssize_t got = e2b__spawner_receive(client->fd, packet, sizeof packet, fds, 3);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (header != NULL && header->cmsg_type == SCM_RIGHTS)
-    memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   if (got <= 0) {
     /* sudo was killed: what it ran goes too. */
     if (client->pid > 0) kill(client->pid, SIGTERM);
