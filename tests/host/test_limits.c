@@ -71,8 +71,18 @@ static void memory(void **state) {
                             "kept = []\n"
                             "for i in range(80):\n"
                             "    kept.append(bytearray(b\"x\") * (8 << 20)); time.sleep(0.02)'";
+  static const char hidden[] = "exec python3 -c 'import ctypes, os, time\n"
+                               "ctypes.CDLL(None).prctl(15, b\"RssAnon:\\t0\")\n"
+                               "try: os.setgroups(range(30000))\n"
+                               "except OSError: pass\n"
+                               "kept = []\n"
+                               "for i in range(80):\n"
+                               "    kept.append(bytearray(b\"x\") * (8 << 20)); time.sleep(0.02)'";
   assert_int_equal(run("user", hog), -1);
   assert_int_equal(run("root", hog), -1);
+  /* Neither its name nor its groups hide it. */
+  assert_int_equal(run("user", hidden), -1);
+  assert_int_equal(run("root", hidden), -1);
   assert_int_equal(run("user", "exec python3 -c 'x = bytearray(b\"x\") * (64 << 20)'"), 0);
 }
 
@@ -100,6 +110,24 @@ static int write_small(void) {
   return rc;
 }
 
+/* The file is there, empty as yet. */
+static e2b_future_t *begin_upload(e2b_upload_t **upload) {
+  e2b_future_t *future =
+      e2b_files_write_stream(sandbox, "/home/user/long", NULL, NULL, NULL, upload);
+  assert_int_equal(e2b_upload_write(*upload, "x", 1), 0);
+  assert_int_equal(run("user", "until test -s /home/user/long; do sleep 0.02; done"), 0);
+  return future;
+}
+
+static void end_upload(e2b_future_t *future, e2b_upload_t *upload) {
+  e2b_upload_write(upload, "x", 1);
+  e2b_upload_end(upload);
+  assert_int_not_equal(e2b_future_await(future, 60000), 0);
+  assert_int_equal(e2b_future_error(future)->http_status, 507);
+  e2b_future_release(future);
+  e2b_upload_release(upload);
+}
+
 /* Many files of which none is too large; the disk has room again when they are gone. */
 static void disk(void **state) {
   (void)state;
@@ -109,13 +137,52 @@ static void disk(void **state) {
                              "  head -c 200000 /dev/zero > /tmp/many/$i || exit 7\n"
                              "  sleep 0.05\n"
                              "done 2>/dev/null";
+  e2b_upload_t *upload;
+  e2b_future_t *long_one = begin_upload(&upload);
   assert_int_equal(run("user", fill), 7);
   assert_int_not_equal(run("root", "trap '' XFSZ; head -c 200000 /dev/zero > /tmp/many/more"), 0);
   assert_int_equal(run("user", "test $(du -sk /tmp/many | cut -f 1) -lt 40000"), 0);
   assert_int_not_equal(write_small(), 0);
+  /* Nor does one go on that had begun before. */
+  end_upload(long_one, upload);
+  assert_int_equal(run("user", "test $(stat -c %s /home/user/long) = 1"), 0);
   assert_int_equal(run("user", "rm -r /tmp/many"), 0);
   wait_for_room();
   assert_int_equal(write_small(), 0);
+}
+
+/* Writes into files until that fails or goes on for too long; `file` opens one. */
+static void never_ends(const char *user, const char *first, const char *file) {
+  char line[1200];
+  snprintf(line, sizeof line,
+           "exec python3 - <<'E'\n"
+           "import os, signal, time\n"
+           "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+           "os.makedirs('/tmp/hidden'); os.chdir('/tmp/hidden'); kept = []\n"
+           "%s\n"
+           "for i in range(400):\n"
+           "    f = os.open('f%%d' %% i, os.O_CREAT | os.O_WRONLY)\n"
+           "    try: os.write(f, bytes(1 << 20))\n"
+           "    except OSError: raise SystemExit(7)\n"
+           "    %s; time.sleep(0.02)\n"
+           "E",
+           first, file);
+  /* On a machine with much to do it may be found out late, and is then ended. */
+  int code = run(user, line);
+  if (code != 7 && code != -1) fail_msg("%d: %s", code, line);
+  assert_int_equal(run("root", "rm -rf /tmp/hidden"), 0);
+  wait_for_room();
+}
+
+/* None of these makes a file cost less. */
+static void hidden_files(void **state) {
+  (void)state;
+  /* It has no name. */
+  never_ends("user", "", "os.unlink('f%d' % i); kept.append(f)");
+  /* It has many. */
+  never_ends("user", "", "[os.link('f%d' % i, 'l%d-%d' % (i, n)) for n in range(1100)]");
+  /* It lies so deep that nobody comes there. */
+  never_ends("root", "for i in range(2200): os.mkdir('d'); os.chdir('d')", "os.close(f)");
 }
 
 /* Whoever takes the limit back for himself is ended. */
@@ -232,8 +299,8 @@ static int close_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      LIMIT_TEST(processes), LIMIT_TEST(memory), LIMIT_TEST(files),  LIMIT_TEST(disk),
-      LIMIT_TEST(overdraft), LIMIT_TEST(told),   LIMIT_TEST(python),
+      LIMIT_TEST(processes),    LIMIT_TEST(memory),    LIMIT_TEST(files), LIMIT_TEST(disk),
+      LIMIT_TEST(hidden_files), LIMIT_TEST(overdraft), LIMIT_TEST(told),  LIMIT_TEST(python),
   };
   return cmocka_run_group_tests_name("limits", tests, open_all, close_all);
 }

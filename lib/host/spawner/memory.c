@@ -15,34 +15,43 @@
 
 enum { CALM_MS = 500, CLOSE_MS = 50 };
 
-static unsigned long field(const char *text, const char *name) {
-  const char *at = strstr(text, name);
-  return at != NULL ? strtoul(at + strlen(name), NULL, 10) : 0;
+/* The sum of the lines with these names, in KiB; -1 when the first of them is missing. A process
+ * may have any name, and so many groups that what matters comes late: only the beginning of a line
+ * counts, and all of the file. */
+static long sum_lines(const char *path, const char *const names[3]) {
+  char piece[256];
+  bool begins = true, found = false;
+  long sum = 0;
+  FILE *file = fopen(path, "re");
+  while (file != NULL && fgets(piece, sizeof piece, file) != NULL) {
+    for (int i = 0; i < 3 && begins; i++) {
+      size_t len = strlen(names[i]);
+      if (strncmp(piece, names[i], len) != 0) continue;
+      sum += strtol(piece + len, NULL, 10);
+      found = found || i == 0;
+    }
+    begins = strchr(piece, '\n') != NULL;
+  }
+  if (file != NULL) fclose(file);
+  return found ? sum : -1;
 }
 
 /* In KiB; 0: it has ended. Pages shared with others count in full: what is asked here is cheap. */
 static unsigned long own_memory(const char *pid) {
-  char path[64], text[4096];
+  static const char *const names[] = {"RssAnon:", "RssShmem:", "VmSwap:"};
+  char path[64];
   snprintf(path, sizeof path, "/proc/%.20s/status", pid);
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return 0;
-  size_t got = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[got] = '\0';
-  return field(text, "RssAnon:") + field(text, "RssShmem:") + field(text, "VmSwap:");
+  long sum = sum_lines(path, names);
+  return sum > 0 ? (unsigned long)sum : 0;
 }
 
 /* The part of shared pages that is its own; what own_memory() says when nobody tells. */
 static unsigned long fair_memory(const char *pid, unsigned long own) {
-  char path[64], text[4096];
+  static const char *const names[] = {"Pss_Anon:", "Pss_Shmem:", "SwapPss:"};
+  char path[64];
   snprintf(path, sizeof path, "/proc/%.20s/smaps_rollup", pid);
-  FILE *file = fopen(path, "re");
-  if (file == NULL) return own;
-  size_t got = fread(text, 1, sizeof text - 1, file);
-  fclose(file);
-  text[got] = '\0';
-  if (strstr(text, "Pss_Anon:") == NULL) return own;
-  return field(text, "Pss_Anon:") + field(text, "Pss_Shmem:") + field(text, "SwapPss:");
+  long sum = sum_lines(path, names);
+  return sum >= 0 ? (unsigned long)sum : own;
 }
 
 typedef struct sum {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "host/spawner_protocol.h"
@@ -51,6 +52,8 @@ int e2b__disk_wait(bool idle);
 int e2b__disk_fd(void);
 /* Takes it. Processes may write when there is room, and not otherwise. */
 e2b__disk_word_t e2b__disk_hear(unsigned long limit_mb);
+/* For that child: false when they cannot be added up. */
+bool e2b__disk_sum(uint64_t *kb);
 /* True: the process was that child. */
 bool e2b__disk_reaped(pid_t pid);
 /* Moves the calling process there, if there are any; it is root there. */
