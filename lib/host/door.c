@@ -29,8 +29,23 @@ static void on_knock(void *owner, int events) {
   e2b__host_server_admit(door->sandbox->host, fd, (struct sockaddr *)&address, len, peer);
 }
 
+bool e2b__host_peer_hold(e2b__host_peer_t *peer, size_t len) {
+  e2b__host_door_t *door = peer->door;
+  if (door == NULL) return true; /* it is being cut off */
+  if (len > E2B__HOST_PEERS_HOLD - door->held) return false;
+  door->held += len;
+  peer->held += len;
+  return true;
+}
+
+void e2b__host_peer_give_back(e2b__host_peer_t *peer) {
+  if (peer->door != NULL) peer->door->held -= peer->held;
+  peer->held = 0;
+}
+
 void e2b__host_door_left(e2b__host_peer_t *peer) {
   e2b__host_door_t *door = peer->door;
+  e2b__host_peer_give_back(peer);
   e2b__list_remove(&peer->node);
   if (door != NULL && door->count-- == PEERS && door->wire != NULL)
     e2b__host_wire_want(door->wire, UV_READABLE);

@@ -166,8 +166,12 @@ static bool is_long(const e2b__host_request_t *request) {
 }
 
 static void refuse_size(e2b__host_request_t *request) {
-  e2b__host_answer_error(request, 413, "Request body is larger than %zu bytes",
-                         request->handler->ceiling);
+  if (e2b__host_server_peer(request) != NULL)
+    e2b__host_answer_error(request, 413, "Requests from this sandbox are larger than %d bytes",
+                           (int)E2B__HOST_PEERS_HOLD);
+  else
+    e2b__host_answer_error(request, 413, "Request body is larger than %zu bytes",
+                           request->handler->ceiling);
 }
 
 static enum MHD_Result queue_answer(e2b__host_request_t *request) {
@@ -208,10 +212,12 @@ static enum MHD_Result take_headers(e2b__host_request_t *request, const char *pa
 }
 
 static void take_body(e2b__host_request_t *request, const char *data, size_t len) {
+  e2b__host_peer_t *peer = e2b__host_server_peer(request);
   if (request->cut || request->over_ceiling) return;
   if (request->handler->body != NULL) {
     request->handler->body(request, data, len);
-  } else if (e2b__buffer_append(&request->body, data, len) != 0) {
+  } else if ((peer != NULL && !e2b__host_peer_hold(peer, len)) ||
+             e2b__buffer_append(&request->body, data, len) != 0) {
     request->over_ceiling = true;
     e2b__buffer_free(&request->body);
   }
@@ -282,6 +288,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
   e2b__list_remove(&request->sandbox_node);
   if (request->response != NULL) MHD_destroy_response(request->response);
   if (request->keep_fd >= 0) close(request->keep_fd);
+  e2b__host_peer_t *peer = e2b__host_server_peer(request);
+  if (peer != NULL) e2b__host_peer_give_back(peer);
   e2b__buffer_free(&request->body);
   e2b__arena_free(&request->arena);
   e2b__free(request->target);

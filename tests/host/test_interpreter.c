@@ -120,6 +120,29 @@ static void the_port_exists_inside(void **state) {
              "[ \"$(curl -sS -m 10 http://localhost:49999/health)\" = '\"OK\"' ]");
 }
 
+/* What is on its way from inside is in the host's memory, where no limit of the sandbox counts. */
+static void what_is_sent_from_inside_has_a_bound(void **state) {
+  (void)state;
+  cells_need_isolation();
+  wire_shell("exec python3 - <<'E'\n"
+             "import socket, time\n"
+             "def begin(size):\n"
+             "    s = socket.create_connection(('127.0.0.1', 49999))\n"
+             "    s.sendall(b'POST /execute HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: "
+             "application/json\\r\\nContent-Length: %d\\r\\n\\r\\n' % size)\n"
+             "    return s\n"
+             "def status():\n"
+             "    s = begin(5 << 20); s.sendall(b' ' * (5 << 20)); return s.recv(12)[9:]\n"
+             "def becomes(wanted):\n"
+             "    for i in range(1000):\n"
+             "        if status() == wanted: return\n"
+             "        time.sleep(0.05)\n"
+             "    raise SystemExit(1)\n"
+             "held = begin(6 << 20); held.sendall(b' ' * (5 << 20))\n"
+             "becomes(b'413'); held.close(); becomes(b'422')\n"
+             "E");
+}
+
 static void another_template_has_no_interpreter(void **state) {
   (void)state;
   const char *template = wire.template;
@@ -196,6 +219,7 @@ int main(void) {
       CELLS_TEST(methods_and_paths),
       CELLS_TEST(browsers_may_ask),
       CELLS_TEST(the_port_exists_inside),
+      CELLS_TEST(what_is_sent_from_inside_has_a_bound),
       CELLS_TEST(another_template_has_no_interpreter),
       CELLS_TEST(kernels_are_found_whatever_the_path_is),
       CELLS_TEST(a_python_without_ipython_says_so),
