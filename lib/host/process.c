@@ -147,12 +147,16 @@ static void send_output(e2b__host_process_t *process, bool is_stderr, const char
 }
 
 /* libuv takes a hang-up behind a short read for the end, but reads of a terminal are always short:
- * there may be more. */
+ * there may be more. It is no more than a terminal holds, unless somebody opens it again and writes
+ * as fast as this reads. */
 static void drain_terminal(e2b__host_process_t *process) {
   static char piece[32768];
+  size_t total = 0;
   ssize_t got;
-  while ((got = read(process->output[0]->fd, piece, sizeof piece)) > 0)
+  while (total < LAST_WORDS && (got = read(process->output[0]->fd, piece, sizeof piece)) > 0) {
     send_output(process, false, piece, (size_t)got);
+    total += (size_t)got;
+  }
 }
 
 static void on_output(e2b__host_channel_t *channel, const char *data, size_t len) {

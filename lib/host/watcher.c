@@ -11,6 +11,10 @@
 /* Directories under watch in one sandbox: as many as a machine often allows a user in all. */
 enum { DIRECTORIES_CEILING = 65536, SLICE_NS = 4000000, PAUSE_MS = 1 };
 
+/* What somebody waits for who asks: more than the kernel's queue holds, but of a tree that has
+ * moved here no more than the loop can do in a fraction of a second. */
+enum { DRAIN_STEPS = 32768 };
+
 static const char overflow[] = "fsnotify: queue or buffer overflow";
 
 static void fail(e2b__host_watcher_t *watcher, const char *error) {
@@ -149,9 +153,11 @@ static void take_ceiling(e2b__host_watcher_t *watcher) {
   watcher->tree.ceiling = others < DIRECTORIES_CEILING ? DIRECTORIES_CEILING - others : 0;
 }
 
-/* Until the time or so many bytes of the kernel's. Looking into a new directory comes before the
- * next event: what that says is understood only then. True: there is nothing left. */
-static bool work(e2b__host_watcher_t *watcher, uint64_t until_ns, uint64_t until_taken) {
+/* Until the time, so many steps, or so many bytes of the kernel's. Looking into a new directory
+ * comes before the next event: what that says is understood only then. True: there is nothing left.
+ */
+static bool work(e2b__host_watcher_t *watcher, uint64_t until_ns, size_t steps,
+                 uint64_t until_taken) {
   take_ceiling(watcher);
   while (!watcher->closed && !watcher->held) {
     if (e2b__host_watch_walking(&watcher->tree)) {
@@ -165,7 +171,7 @@ static bool work(e2b__host_watcher_t *watcher, uint64_t until_ns, uint64_t until
     } else if (watcher->taken >= until_taken || !refill(watcher)) {
       return true;
     }
-    if (uv_hrtime() >= until_ns) return false;
+    if (--steps == 0 || uv_hrtime() >= until_ns) return false;
   }
   return true;
 }
@@ -186,7 +192,7 @@ static void settle(e2b__host_watcher_t *watcher, bool idle) {
 }
 
 static void slice(e2b__host_watcher_t *watcher) {
-  settle(watcher, work(watcher, uv_hrtime() + SLICE_NS, UINT64_MAX));
+  settle(watcher, work(watcher, uv_hrtime() + SLICE_NS, SIZE_MAX, UINT64_MAX));
 }
 
 static void on_turn(e2b__host_alarm_t *alarm) {
@@ -203,7 +209,7 @@ void e2b__host_watcher_drain(e2b__host_watcher_t *watcher) {
   int queued = 0;
   /* As much as there is now: who writes faster than this reads is not waited for. */
   if (ioctl(watcher->tree.fd, FIONREAD, &queued) != 0 || queued < 0) queued = 0;
-  settle(watcher, work(watcher, UINT64_MAX, watcher->taken + (uint64_t)queued));
+  settle(watcher, work(watcher, UINT64_MAX, DRAIN_STEPS, watcher->taken + (uint64_t)queued));
 }
 
 void e2b__host_watcher_hold(e2b__host_watcher_t *watcher, bool hold) {
