@@ -5,6 +5,14 @@
 
 /* --- curl's callbacks --- */
 
+/* A stream that has begun keeps no room of its own for what curl may say when it breaks: there may
+ * be thousands, and idle. */
+static void share_words(e2b__exchange_t *exchange) {
+  curl_easy_setopt(exchange->easy, CURLOPT_ERRORBUFFER, exchange->http->why);
+  e2b__free(exchange->why);
+  exchange->why = NULL;
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   (void)size; /* is 1 */
   e2b__exchange_t *exchange = ctx;
@@ -15,6 +23,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   exchange->http->stats.received += count;
   e2b__exchange_touch(exchange);
   if (first && exchange->request.first_event_ms != 0) e2b__exchange_arm(exchange);
+  if (first && exchange->request.stream) share_words(exchange);
   int rc =
       exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
@@ -142,7 +151,6 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   CURLcode rc = set_tls(easy, options);
   SET(easy, CURLOPT_NOSIGNAL, 1L);
   SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
   SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
   SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
   SET(easy, CURLOPT_MAXAGE_CONN, 118L);
@@ -226,6 +234,25 @@ static CURLcode set_body(e2b__exchange_t *exchange) {
   return rc;
 }
 
+/* What curl is told of the time to connect; 0: its own 300 s. The clock is the exchange's: curl's
+ * timer would stay in the multi until it rings, long after the connection is up, and be passed over
+ * at every event. But who has several addresses to try has to divide the time among them. */
+static long connect_timeout_ms(e2b__exchange_t *exchange) {
+  enum { CURLS_OWN_MS = 300000 };
+  const uint64_t ms = exchange->http->options.connect_timeout_ms;
+  return ms >= CURLS_OWN_MS || e2b__origin_has_choice(exchange) ? (long)ms : 0;
+}
+
+/* Large pieces for as long as the streams are few. Of thousands nearly all are idle, and each would
+ * hold a page more of memory, the buffer's first. */
+static long receive_buffer(const e2b__exchange_t *exchange) {
+  enum { FEW = 100, OF_MANY = 1024 };
+  const e2b__http_request_t *request = &exchange->request;
+  if (request->buffer_bytes > 0) return request->buffer_bytes;
+  if (!request->stream) return SMALL_BUFFER;
+  return exchange->http->stats.streams <= FEW ? LARGE_BUFFER : OF_MANY;
+}
+
 /* The handle comes from an earlier request: whatever one may set, every one sets. */
 int e2b__exchange_configure(e2b__exchange_t *exchange) {
   CURL *easy = exchange->easy;
@@ -234,8 +261,8 @@ int e2b__exchange_configure(e2b__exchange_t *exchange) {
   if (rc == CURLE_OK) rc = set_body(exchange);
   SET(easy, CURLOPT_HTTPHEADER, request->headers);
   /* curl refuses a size while it still has a buffer of another, which does as well. */
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
-                   request->buffer_bytes > 0 ? request->buffer_bytes : (long)SMALL_BUFFER);
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_buffer(exchange));
+  SET(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_timeout_ms(exchange));
   SET(easy, CURLOPT_FRESH_CONNECT, exchange->fresh ? 1L : 0L);
   /* Only a TLS connection may turn out to carry more than one exchange. */
   const bool tls = strncmp(request->url, "https:", 6) == 0;

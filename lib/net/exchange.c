@@ -19,13 +19,20 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
     *clock = request->deadline_clock;
   }
   if (exchange->state == E2B__EXCHANGE_RESOLVING) {
-    /* curl's clock of connecting has not begun yet. */
     const uint64_t latest = exchange->activity_ms + exchange->http->options.connect_timeout_ms;
     if (latest >= due) return due;
     *clock = E2B_CLOCK_CONNECT;
     return latest;
   }
   if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
+  if (!exchange->connected) {
+    const uint64_t latest =
+        e2b__time_after(exchange->started_ms, exchange->http->options.connect_timeout_ms);
+    if (latest < due) {
+      due = latest;
+      *clock = E2B_CLOCK_CONNECT;
+    }
+  }
   uint64_t other = UINT64_MAX;
   e2b_clock_t other_clock = E2B_CLOCK_NONE;
   if (!exchange->got_body && request->first_event_ms != 0) {
@@ -68,7 +75,8 @@ static void on_clock(uv_timer_t *timer) {
     return;
   }
   /* Somebody may have kept the loop from reading for so long: one look at the sockets first. */
-  if (!exchange->overdue && (clock == E2B_CLOCK_SILENCE || clock == E2B_CLOCK_FIRST_EVENT)) {
+  if (!exchange->overdue && (clock == E2B_CLOCK_CONNECT || clock == E2B_CLOCK_SILENCE ||
+                             clock == E2B_CLOCK_FIRST_EVENT)) {
     exchange->overdue = true;
     uv_timer_start(timer, on_clock, OVERDUE_MS, 0);
     return;
@@ -117,6 +125,7 @@ static void on_nudge(e2b__task_t *task) {
   e2b__http_t *http = exchange->http;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return;
   e2b__exchange_touch(exchange);
+  http->why[0] = '\0';
   http->in_curl++;
   CURLcode rc = curl_easy_pause(exchange->easy, (exchange->paused ? CURLPAUSE_RECV : 0) |
                                                     (exchange->starved ? CURLPAUSE_SEND : 0));
@@ -124,7 +133,7 @@ static void on_nudge(e2b__task_t *task) {
   if (exchange->state == E2B__EXCHANGE_RUNNING) {
     /* What curl had kept was brought from inside that call, and its refusal is told here only. */
     if (rc != CURLE_OK) {
-      e2b__exchange_curl_done(exchange, rc);
+      e2b__exchange_curl_done(exchange, rc, http->why);
     } else {
       e2b__exchange_arm(exchange);
     }
@@ -135,6 +144,7 @@ static void on_nudge(e2b__task_t *task) {
 static void on_timer_closed(uv_handle_t *handle) {
   e2b__exchange_t *exchange = handle->data;
   e2b__http_t *http = exchange->http;
+  e2b__free(exchange->why);
   e2b__free(exchange);
   e2b__http_handle_closed(http);
 }
@@ -235,7 +245,7 @@ static int code_of(CURLcode rc) {
   case CURLE_OK: return 0;
   case CURLE_OUT_OF_MEMORY:
   case CURLE_ABORTED_BY_CALLBACK: /* a socket that could not be watched */ return E2B_ENOMEM;
-  case CURLE_OPERATION_TIMEDOUT: return E2B_ETIMEDOUT; /* curl has the connect clock only */
+  case CURLE_OPERATION_TIMEDOUT: return E2B_ETIMEDOUT; /* it knows of connecting only */
   case CURLE_URL_MALFORMAT:
   case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_BAD_FUNCTION_ARGUMENT: return E2B_EINVAL;
@@ -264,8 +274,9 @@ static bool hung_up(const char *why) {
          strstr(why, "SSL_ERROR_SYSCALL") != NULL;
 }
 
-void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
+void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char *shared) {
   if (exchange->state == E2B__EXCHANGE_CANCELLED) return; /* it is in http->ended */
+  const char *why = exchange->why != NULL ? exchange->why : shared;
   long version = 0;
   curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
   e2b__origin_version(exchange, version);
@@ -275,12 +286,12 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc) {
     result.code = exchange->refusal;
   } else if (rc != CURLE_OK) {
     if (result.code == E2B_ETIMEDOUT) result.clock = E2B_CLOCK_CONNECT;
-    if (rc == CURLE_SSL_CONNECT_ERROR && hung_up(exchange->why)) result.code = E2B_ECONNECT;
+    if (rc == CURLE_SSL_CONNECT_ERROR && hung_up(why)) result.code = E2B_ECONNECT;
     /* curl has tried a dead connection first, and then another. */
     if (result.code == E2B_ECONNECT && exchange->connected) result.code = E2B_ECONNLOST;
     /* Nor is it the caller's mistake when an answer is no HTTP/1. */
     if (result.code == E2B_EINVAL && exchange->connected) result.code = E2B_EPROTOCOL;
-    result.why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(rc);
+    result.why = *why != '\0' ? why : curl_easy_strerror(rc);
   } else if (!exchange->got_head) {
     result.code = E2B_ECONNLOST;
     result.why = "the answer stopped inside its head";
@@ -305,9 +316,9 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
       exchange->fresh = false;
   exchange->counted = exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
       false;
-  exchange->why[0] = '\0';
   exchange->state = E2B__EXCHANGE_WAITING;
-  if (e2b__origin_enter(exchange) != 0) {
+  if (exchange->why == NULL) exchange->why = e2b__malloc(CURL_ERROR_SIZE);
+  if (exchange->why == NULL || e2b__origin_enter(exchange) != 0) {
     put_idle(exchange);
     return NULL;
   }

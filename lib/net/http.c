@@ -13,12 +13,14 @@
  *   - the multi is changed only when no call into it is on the stack. */
 
 typedef struct e2b__poll {
-  uv_poll_t handle;
-  e2b__http_t *http;
+  uv_poll_t handle; /* its data is the http */
   curl_socket_t fd;
-  int events;  /* what curl wants */
-  bool parked; /* curl wants nothing of it; an event then only means that the peer hung up */
+  int events; /* what curl wants; 0: nothing, and an event only means that the peer hung up */
 } poll_ctx;
+
+static poll_ctx *poll_ctx_of(void *handle) {
+  return E2B__CONTAINER(handle, poll_ctx, handle);
+}
 
 void e2b__http_handle_closed(e2b__http_t *http) {
   if (--http->open_handles > 0 || !http->closing) return;
@@ -33,11 +35,14 @@ void e2b__http_handle_closed(e2b__http_t *http) {
 static void read_messages(e2b__http_t *http) {
   CURLMsg *message;
   int left;
+  bool first = true;
   while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
     if (message->msg != CURLMSG_DONE) continue;
     e2b__exchange_t *exchange = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&exchange);
-    e2b__exchange_curl_done(exchange, message->data.result);
+    /* Of several that ended in one call nobody knows which the words are about. */
+    e2b__exchange_curl_done(exchange, message->data.result, first && left == 0 ? http->why : "");
+    first = false;
   }
 }
 
@@ -88,6 +93,7 @@ static void run_all_again(e2b__http_t *http) {
 
 static void socket_action(e2b__http_t *http, curl_socket_t fd, int events) {
   int running;
+  http->why[0] = '\0';
   http->in_curl++;
   const CURLMcode rc = curl_multi_socket_action(http->multi, fd, events, &running);
   http->in_curl--;
@@ -119,8 +125,8 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
-  poll_ctx *poll = handle->data;
-  if (poll->parked) {
+  const poll_ctx *poll = poll_ctx_of(handle);
+  if (poll->events == 0) {
     uv_poll_stop(handle); /* curl finds out when it looks at the connection again */
     return;
   }
@@ -133,13 +139,12 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   }
   if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
-  socket_action(poll->http, poll->fd, flags);
+  socket_action(handle->data, poll->fd, flags);
 }
 
 static void on_poll_closed(uv_handle_t *handle) {
-  poll_ctx *poll = handle->data;
-  e2b__http_t *http = poll->http;
-  e2b__free(poll);
+  e2b__http_t *http = handle->data;
+  e2b__free(poll_ctx_of(handle));
   e2b__http_handle_closed(http);
 }
 
@@ -170,8 +175,7 @@ static poll_ctx *poll_of(e2b__http_t *http, curl_socket_t fd) {
     return NULL;
   }
   uv_unref((uv_handle_t *)&poll->handle);
-  poll->handle.data = poll;
-  poll->http = http;
+  poll->handle.data = http;
   poll->fd = fd;
   http->open_handles++;
   http->polls[at] = poll;
@@ -188,7 +192,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
     if (fcntl(fd, F_GETFD) < 0) {
       forget_poll(http, fd);
     } else if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) {
-      http->polls[fd]->parked = true;
+      http->polls[fd]->events = 0; /* it stays registered */
     }
     e2b__exchange_t *exchange = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
@@ -200,7 +204,6 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   int events = 0;
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
-  poll->parked = false;
   poll->events = events;
   if (events == 0) return uv_poll_stop(&poll->handle);
   return uv_poll_start(&poll->handle, events, on_poll) == 0 ? 0 : -1;

@@ -86,7 +86,7 @@ typedef struct e2b__http_request {
   e2b_clock_t deadline_clock;
   uint64_t first_event_ms; /* from the start to the first byte of the body or the end; 0: none */
   uint64_t silence_ms;     /* between bytes, after the first; 0: none */
-  long buffer_bytes;       /* of the receive buffer; 0: curl's default */
+  long buffer_bytes;       /* of the receive buffer; 0: what suits one of its kind */
 } e2b__http_request_t;
 
 /* Starts; `request` itself is copied. NULL when out of memory. */

@@ -25,6 +25,7 @@ struct e2b__http {
   struct e2b__poll **polls; /* by descriptor */
   size_t polls_size;
   unsigned in_curl; /* depth of calls into the multi: above zero nothing may be added or removed */
+  char why[CURL_ERROR_SIZE]; /* curl's words about streams under way, since it was last called */
 
   e2b__list_t exchanges; /* all but the idle ones */
   e2b__list_t idle;      /* ready for the next request */
@@ -89,7 +90,7 @@ struct e2b__exchange {
   bool overdue;              /* a clock ran out; what waits in the socket may save it */
   e2b__task_t nudge;         /* curl is to be told of a change of paused or starved */
   struct curl_slist resolve; /* curl reads it when the transfer begins, not when it is set */
-  char why[CURL_ERROR_SIZE];
+  char *why;                 /* curl's words about it; NULL: they are in http->why */
 };
 
 /* http.c */
@@ -123,7 +124,8 @@ void e2b__exchange_fail(e2b__exchange_t *exchange, int code, e2b_clock_t clock, 
 void e2b__exchange_discard(e2b__exchange_t *exchange);
 /* curl wants nothing of its socket any more. */
 void e2b__exchange_unwatched(e2b__exchange_t *exchange);
-void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode result);
+/* `shared`: http->why, when it is known to be about this exchange; else "". */
+void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode result, const char *shared);
 void e2b__exchange_free_idle(e2b__exchange_t *exchange);
 
 /* origin.c */
@@ -135,6 +137,8 @@ void e2b__origin_leave(e2b__exchange_t *exchange);
 void e2b__origin_connected(e2b__exchange_t *exchange);
 /* The addresses, for CURLOPT_RESOLVE, unless curl has them: *line is NULL then. */
 int e2b__origin_announcement(e2b__exchange_t *exchange, char **line);
+/* curl has more than one address to try. */
+bool e2b__origin_has_choice(const e2b__exchange_t *exchange);
 /* The first answer tells the version. */
 void e2b__origin_version(e2b__exchange_t *exchange, long curl_http_version);
 /* Lets in whoever may. Not inside curl. */

@@ -205,13 +205,22 @@ static void on_addresses(void *ctx, const char *addresses, const char *why) {
   e2b__http_after_curl(http);
 }
 
+static const char *addresses_of(const e2b__origin_t *origin) {
+  const char *known = e2b__dns_known(origin->dial_host);
+  return known != NULL ? known : origin->addresses;
+}
+
+bool e2b__origin_has_choice(const e2b__exchange_t *exchange) {
+  const char *addresses = addresses_of(exchange->origin); /* NULL: the host is an address */
+  return addresses != NULL && strchr(addresses, ',') != NULL;
+}
+
 /* The line for CURLOPT_RESOLVE when curl does not have these addresses yet, else NULL. */
 int e2b__origin_announcement(e2b__exchange_t *exchange, char **line) {
   e2b__origin_t *origin = exchange->origin;
   *line = NULL;
   if (!origin->unannounced) return 0;
-  const char *known = e2b__dns_known(origin->dial_host);
-  const char *addresses = known != NULL ? known : origin->addresses;
+  const char *addresses = addresses_of(origin);
   if (addresses == NULL) return E2B_ENOMEM;
   *line = e2b__format("%s:%u:%s", origin->dial_host, origin->dial_port, addresses);
   if (*line == NULL) return E2B_ENOMEM;
