@@ -15,6 +15,13 @@ static const struct {
 #undef ROW
 };
 
+const e2b_error_t e2b__error_no_memory = {.code = E2B_ENOMEM,
+                                          .message = "out of memory",
+                                          .operation = "",
+                                          .detail = "",
+                                          .connect_code = "",
+                                          .server_code = ""};
+
 static size_t find(int code) {
   size_t i = 0;
   while (i < E2B__COUNT(table) && table[i].code != code) {
@@ -77,4 +84,11 @@ e2b_error_t e2b__error_copy(e2b__arena_t *arena, const e2b_error_t *error) {
   result.connect_code = copy(arena, error->connect_code, "");
   result.server_code = copy(arena, error->server_code, "");
   return result;
+}
+
+const e2b_error_t *e2b__error_keep(e2b__arena_t *arena, const e2b_error_t *error) {
+  e2b_error_t *kept = e2b__arena_alloc(arena, sizeof *kept);
+  if (kept == NULL) return &e2b__error_no_memory;
+  *kept = e2b__error_copy(arena, error);
+  return kept;
 }

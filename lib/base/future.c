@@ -34,10 +34,6 @@ struct e2b_future {
   alignas(max_align_t) unsigned char room[]; /* the arena's first */
 };
 
-static const e2b_error_t out_of_memory = {
-    E2B_ENOMEM,     "out of memory",      "", "", 0,   "", "", 0,
-    E2B_CLOCK_NONE, E2B_PRESENCE_UNKNOWN, 0,  0,  NULL};
-
 static void deliver(e2b__task_t *task);
 
 e2b_future_t *e2b__future_new(e2b__queue_t *queue, e2b__kind_t kind, const char *operation) {
@@ -131,12 +127,9 @@ void e2b__future_succeed_number(e2b_future_t *future, uint64_t number) {
 }
 
 void e2b__future_fail(e2b_future_t *future, const e2b_error_t *error) {
-  e2b_error_t *copy = e2b__arena_alloc(&future->arena, sizeof *copy);
-  if (copy != NULL) {
-    *copy = e2b__error_copy(&future->arena, error);
-    if (*copy->operation == '\0') copy->operation = future->operation;
-  }
-  future->error = copy != NULL ? copy : &out_of_memory;
+  e2b_error_t named = *error;
+  if (*named.operation == '\0') named.operation = future->operation;
+  future->error = e2b__error_keep(&future->arena, &named);
   decide(future);
 }
 
@@ -225,7 +218,7 @@ int e2b_future_is_done(const e2b_future_t *future) {
 }
 
 const e2b_error_t *e2b_future_error(const e2b_future_t *future) {
-  return future != NULL ? future->error : &out_of_memory;
+  return future != NULL ? future->error : &e2b__error_no_memory;
 }
 
 static bool has_value(const e2b_future_t *future, e2b__kind_t kind) {

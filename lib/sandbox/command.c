@@ -86,20 +86,18 @@ void e2b__command_refresh(e2b_command_t *command) {
 
 static void tell(e2b_command_t *command, e2b_future_t *future) {
   e2b__command_hold(command);
-  if (command->has_error) {
-    command->error.partial = command->pid != 0 ? &command->execution : NULL;
+  if (command->error != NULL) {
+    e2b_error_t error = *command->error;
+    error.partial = command->pid != 0 ? &command->execution : NULL;
     e2b__future_keep(future, &command->execution, release_execution_value);
-    e2b__future_fail(future, &command->error);
+    e2b__future_fail(future, &error);
   } else {
     e2b__future_succeed(future, &command->execution, release_execution_value);
   }
 }
 
 void e2b__command_conclude(e2b_command_t *command, const e2b_error_t *error) {
-  if (error != NULL) {
-    command->error = e2b__error_copy(&command->arena, error);
-    command->has_error = true;
-  }
+  if (error != NULL) command->error = e2b__error_keep(&command->arena, error);
   command->state = error != NULL ? E2B__COMMAND_FAILED : E2B__COMMAND_DONE;
   e2b__command_refresh(command);
   e2b__command_hold(command);
@@ -156,9 +154,8 @@ void e2b_command_disconnect(e2b_command_t *command) {
 }
 
 void e2b__command_lose_input(e2b_command_t *command, const e2b_error_t *error) {
-  if (command->state != E2B__COMMAND_RUNNING || command->input_lost) return;
-  command->input_lost = true;
-  command->input_error = e2b__error_copy(&command->arena, error);
+  if (command->state != E2B__COMMAND_RUNNING || command->input_error != NULL) return;
+  command->input_error = e2b__error_keep(&command->arena, error);
   if (command->kill_if_abandoned) {
     e2b_future_t *kill = e2b_command_kill_by_pid(command->sandbox, command->pid);
     const bool under_way = kill != NULL && !e2b_future_is_done(kill);
@@ -168,7 +165,7 @@ void e2b__command_lose_input(e2b_command_t *command, const e2b_error_t *error) {
   e2b__stream_cancel(command->stream);
   command->stream = NULL;
   command->execution.duration_us = (e2b__monotonic_ns() - command->started_ns) / 1000;
-  e2b__command_conclude(command, &command->input_error);
+  e2b__command_conclude(command, command->input_error);
   e2b__command_drop(command); /* the stream's */
 }
 

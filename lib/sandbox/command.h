@@ -25,11 +25,11 @@ typedef enum e2b__command_state {
 /* stdout or stderr on its way to the user. */
 typedef struct e2b__output {
   e2b_output_cb callback;
-  bool collect;
   e2b__buffer_t collected;
   uint64_t bytes; /* seen */
-  char tail[4];   /* the start of a character, in text mode */
-  size_t tail_len;
+  bool collect;
+  char tail[4]; /* the start of a character, in text mode */
+  uint8_t tail_len;
 } e2b__output_t;
 
 struct e2b_command {
@@ -41,18 +41,17 @@ struct e2b_command {
   e2b__stream_t *stream;
   uint32_t pid;
   bool kill_if_abandoned; /* e2b_run_*: the program belongs to the call */
+  bool has_lifetime;
+  bool text;
   e2b_future_t *starting; /* of e2b_command_start and connect */
   e2b__list_t waiters;    /* futures of the end */
   size_t waiting;
   e2b__output_t outputs[2]; /* stdout, stderr */
-  bool text;
   void *user_data;
   uint64_t started_ns;
-  bool has_lifetime;
-  bool has_error;
-  e2b_error_t error; /* strings in the arena */
-  bool input_lost;   /* what it was promised on standard input did not reach it, because of: */
-  e2b_error_t input_error;
+  const e2b_error_t *error; /* why it failed; this and the next are in the arena */
+  /* Why what it was promised on standard input did not reach it; NULL: it did. */
+  const e2b_error_t *input_error;
   e2b_execution_t execution;
   e2b__arena_t arena; /* of the result */
   const char *user;   /* who runs it; NULL: the default */

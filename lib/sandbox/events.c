@@ -94,8 +94,8 @@ static void on_end(void *ctx, const e2b_error_t *error) {
   e2b__output_flush(command);
   if (command->state == E2B__COMMAND_EXITED) {
     e2b__command_refresh(command);
-    if (command->input_lost && !command->execution.exited) {
-      e2b__command_conclude(command, &command->input_error); /* it was our own kill */
+    if (command->input_error != NULL && !command->execution.exited) {
+      e2b__command_conclude(command, command->input_error); /* it was our own kill */
     } else if (command->review == NULL || !command->review(command, command->review_ctx)) {
       e2b__command_conclude(command, NULL);
     }

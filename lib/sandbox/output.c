@@ -52,7 +52,7 @@ static void hand_over(e2b_command_t *command, e2b__output_t *output, const char 
   if (len == 0) return; /* all of it went to what waits */
   const size_t cut = e2b__utf8_tail(data, len);
   if (cut > 0) memcpy(output->tail, data + len - cut, cut);
-  output->tail_len = cut;
+  output->tail_len = (uint8_t)cut;
   call_out(command, output, data, len - cut);
 }
 

@@ -18,7 +18,6 @@ typedef enum stream_phase { OPEN, REFUSED, ENDED, PROBING, CANCELLED } stream_ph
 enum {
   MESSAGE_CEILING = 64 << 20, /* of one envelope; the daemon's are at most 64 KB */
   REFUSAL_CEILING = 64 << 10,
-  RECEIVE_BUFFER = 64 << 10, /* what is not touched costs an address only */
   AFTER_END_MS = 1000,
   DEADLINE_GRACE_MS = 2000 /* the daemon's own clock is to ring first */
 };
@@ -37,23 +36,18 @@ struct e2b__stream {
   e2b__exchange_t *exchange;
   e2b__probe_t *probe;
   e2b__envelope_decoder_t decoder;
-  e2b__buffer_t held; /* what came while paused */
-  e2b__buffer_t refusal;
-  e2b__buffer_t body;
+  e2b__buffer_t held; /* what came while paused, or of a refusal */
   e2b__arena_t arena;
-  char *url;
   struct curl_slist headers[2];
   e2b__task_t resume;
-  e2b_error_t error;
-  bool has_error;
+  const e2b_error_t *error; /* in the arena; NULL: none */
+  char url[];               /* and behind its NUL the request's body */
 };
 
 static void stream_free(e2b__stream_t *stream) {
   e2b__queue_cancel(&stream->resume);
   e2b__envelope_decoder_free(&stream->decoder);
   e2b__buffer_free(&stream->held);
-  e2b__buffer_free(&stream->refusal);
-  e2b__buffer_free(&stream->body);
   e2b__arena_free(&stream->arena);
   e2b_sandbox_release(stream->sandbox);
   e2b__free(stream);
@@ -73,14 +67,12 @@ static void finish(e2b__stream_t *stream) {
   const e2b__stream_events_t *events = stream->events;
   stream->phase = CANCELLED;
   stream->busy = true;
-  events->on_end(stream->ctx, stream->has_error ? &stream->error : NULL);
+  events->on_end(stream->ctx, stream->error);
   stream_free(stream);
 }
 
 static void set_error(e2b__stream_t *stream, const e2b_error_t *error) {
-  if (stream->has_error) return;
-  stream->error = *error;
-  stream->has_error = true;
+  if (stream->error == NULL) stream->error = e2b__error_keep(&stream->arena, error);
 }
 
 /* --- what comes in ------------------------------------------------------------------------------
@@ -131,8 +123,8 @@ static int on_data(void *ctx, const char *data, size_t len) {
   e2b__stream_t *stream = ctx;
   if (!stream->checked_head) check_head(stream);
   if (stream->phase == REFUSED) {
-    size_t room = REFUSAL_CEILING - stream->refusal.len;
-    return e2b__buffer_append(&stream->refusal, data, len < room ? len : room);
+    size_t room = REFUSAL_CEILING - stream->held.len;
+    return e2b__buffer_append(&stream->held, data, len < room ? len : room);
   }
   int rc = take(stream, &data, &len);
   if (stream->phase == CANCELLED) {
@@ -149,19 +141,21 @@ static int on_data(void *ctx, const char *data, size_t len) {
 static void on_probed(void *ctx, e2b_presence_t presence) {
   e2b__stream_t *stream = ctx;
   stream->probe = NULL;
-  e2b__probe_apply(&stream->arena, stream->sandbox, presence, &stream->error);
+  e2b_error_t error = *stream->error;
+  e2b__probe_apply(&stream->arena, stream->sandbox, presence, &error);
+  stream->error = &error;
   finish(stream);
 }
 
 static void finish_refused(e2b__stream_t *stream, int status) {
   e2b__connect_error_t answer;
   e2b_error_t error;
-  const char *body = stream->refusal.data != NULL ? stream->refusal.data : "";
+  const char *body = stream->held.data != NULL ? stream->held.data : "";
   if (status >= 200 && status < 300) {
     error = e2b__error_text(&stream->arena, E2B_EPROTOCOL,
                             "the server's answer makes no sense: no stream came");
     error.maybe_applied = 1;
-  } else if (e2b__connect_error_decode(body, stream->refusal.len, &stream->arena, &answer) == 0) {
+  } else if (e2b__connect_error_decode(body, stream->held.len, &stream->arena, &answer) == 0) {
     error = e2b__refusal_error(&stream->arena, status, &answer);
   } else {
     error = e2b__error(E2B_ENOMEM);
@@ -293,37 +287,30 @@ static int make_headers(e2b__stream_t *stream, const e2b__stream_options_t *opti
   return rc;
 }
 
-static int make_body(e2b__stream_t *stream, const e2b__message_t *type, const void *message) {
+static int make_body(const e2b_client_t *client, const e2b__message_t *type, const void *message,
+                     e2b__buffer_t *body) {
   unsigned char prefix[E2B__ENVELOPE_PREFIX] = {0};
-  int rc = e2b__buffer_append(&stream->body, prefix, sizeof prefix);
+  int rc = e2b__buffer_append(body, prefix, sizeof prefix);
+  if (rc == 0) rc = e2b__message_encode(type, message, e2b__daemon_encoding(client), body);
   if (rc == 0) {
-    rc = e2b__message_encode(type, message, e2b__daemon_encoding(stream->sandbox->client),
-                             &stream->body);
-  }
-  if (rc == 0) {
-    e2b__envelope_prefix(prefix, 0, stream->body.len - sizeof prefix);
-    memcpy(stream->body.data, prefix, sizeof prefix);
+    e2b__envelope_prefix(prefix, 0, body->len - sizeof prefix);
+    memcpy(body->data, prefix, sizeof prefix);
   }
   return rc;
 }
 
-static e2b__stream_t *stream_new(e2b_sandbox_t *sandbox, const char *method) {
-  e2b__stream_t *stream = e2b__calloc(1, sizeof *stream);
+static e2b__stream_t *stream_new(e2b_sandbox_t *sandbox, const char *method,
+                                 const e2b__buffer_t *body) {
+  const size_t url_size = strlen(sandbox->daemon_url) + strlen(method) + 1;
+  e2b__stream_t *stream = e2b__calloc(1, sizeof *stream + url_size + body->len);
   if (stream == NULL) return NULL;
   stream->sandbox = e2b_sandbox_acquire(sandbox);
   stream->phase = OPEN;
   e2b__envelope_decoder_init(&stream->decoder, MESSAGE_CEILING);
   e2b__buffer_init(&stream->held, MESSAGE_CEILING);
-  e2b__buffer_init(&stream->refusal, REFUSAL_CEILING);
-  e2b__buffer_init(&stream->body, UINT32_MAX);
   e2b__task_init(&stream->resume, on_resume);
-  const size_t url_len = strlen(sandbox->daemon_url) + strlen(method) + 1;
-  stream->url = e2b__arena_alloc(&stream->arena, url_len);
-  if (stream->url == NULL) {
-    stream_free(stream);
-    return NULL;
-  }
-  snprintf(stream->url, url_len, "%s%s", sandbox->daemon_url, method);
+  snprintf(stream->url, url_size, "%s%s", sandbox->daemon_url, method);
+  memcpy(stream->url + url_size, body->data, body->len);
   return stream;
 }
 
@@ -342,35 +329,44 @@ static void set_clocks(const e2b_client_t *client, const e2b__stream_options_t *
   }
 }
 
+static int start(e2b__stream_t *stream, size_t body_len, const e2b__stream_options_t *options) {
+  const e2b_client_t *client = stream->sandbox->client;
+  e2b__http_request_t request;
+  memset(&request, 0, sizeof request);
+  const int rc = make_headers(stream, options, &request.headers);
+  if (rc != 0) return rc;
+  request.method = "POST";
+  request.url = stream->url;
+  request.body = stream->url + strlen(stream->url) + 1;
+  request.body_len = body_len;
+  request.stream = true;
+  set_clocks(client, options, &request);
+  stream->exchange = e2b__exchange_start(client->http, &request, &http_events, stream);
+  return stream->exchange != NULL ? 0 : E2B_ENOMEM;
+}
+
 int e2b__stream_start(e2b_sandbox_t *sandbox, const char *method, const e2b__message_t *type,
                       const void *message, const e2b__stream_options_t *options,
                       const e2b__stream_events_t *events, void *ctx, e2b__stream_t **out) {
-  e2b_client_t *client = sandbox->client;
   *out = NULL;
-  if (client->state != E2B__CLIENT_OPEN) return E2B_ECLOSED;
-  e2b__stream_t *stream = stream_new(sandbox, method);
-  if (stream == NULL) return E2B_ENOMEM;
-  stream->events = events;
-  stream->ctx = ctx;
-  e2b__http_request_t request;
-  memset(&request, 0, sizeof request);
-  int rc = make_headers(stream, options, &request.headers);
-  if (rc == 0) rc = make_body(stream, type, message);
+  if (sandbox->client->state != E2B__CLIENT_OPEN) return E2B_ECLOSED;
+  e2b__buffer_t body = E2B__BUFFER_INIT(UINT32_MAX);
+  e2b__stream_t *stream = NULL;
+  int rc = make_body(sandbox->client, type, message, &body);
   if (rc == 0) {
-    request.method = "POST";
-    request.url = stream->url;
-    request.body = stream->body.data;
-    request.body_len = stream->body.len;
-    request.stream = true;
-    request.buffer_bytes = RECEIVE_BUFFER;
-    set_clocks(client, options, &request);
-    stream->exchange = e2b__exchange_start(client->http, &request, &http_events, stream);
-    if (stream->exchange == NULL) rc = E2B_ENOMEM;
+    stream = stream_new(sandbox, method, &body);
+    rc = E2B_ENOMEM;
   }
-  if (rc != 0) {
+  if (stream != NULL) {
+    stream->events = events;
+    stream->ctx = ctx;
+    rc = start(stream, body.len, options);
+  }
+  e2b__buffer_free(&body);
+  if (rc == 0) {
+    *out = stream;
+  } else if (stream != NULL) {
     stream_free(stream);
-    return rc;
   }
-  *out = stream;
-  return 0;
+  return rc;
 }
