@@ -35,6 +35,7 @@ struct e2b__origin {
   const char *dial_host; /* the name to resolve: its own, or the proxy's */
   uint16_t dial_port;
   bool needs_no_lookup;
+  bool has_choice;  /* of addresses */
   bool unannounced; /* the addresses are not in curl's cache yet */
   char *addresses;  /* NULL: not known */
   uint64_t addresses_at_ms;
@@ -94,7 +95,7 @@ static e2b__origin_t *origin_new(e2b__http_t *http, const e2b__url_t *url, const
   origin->port = url->port;
   origin->dial_host = http->proxy_host != NULL ? http->proxy_host : origin->host;
   origin->dial_port = http->proxy_host != NULL ? http->proxy_port : origin->port;
-  origin->unannounced = e2b__dns_known(origin->dial_host) != NULL;
+  origin->unannounced = origin->has_choice = e2b__dns_known(origin->dial_host) != NULL;
   origin->needs_no_lookup = origin->unannounced || e2b__dns_is_literal(origin->dial_host);
   origin->addresses_at_ms = uv_now(http->loop);
   origin->version = url->https && !http->options.http1_only ? UNKNOWN : HTTP_1;
@@ -189,6 +190,7 @@ static void on_addresses(void *ctx, const char *addresses, const char *why) {
   e2b__free(origin->addresses);
   origin->addresses = e2b__strdup(addresses);
   origin->addresses_at_ms = uv_now(http->loop);
+  origin->has_choice = addresses != NULL && strchr(addresses, ',') != NULL;
   origin->unannounced = true;
   e2b__list_t waiting;
   e2b__list_init(&waiting);
@@ -205,14 +207,8 @@ static void on_addresses(void *ctx, const char *addresses, const char *why) {
   e2b__http_after_curl(http);
 }
 
-static const char *addresses_of(const e2b__origin_t *origin) {
-  const char *known = e2b__dns_known(origin->dial_host);
-  return known != NULL ? known : origin->addresses;
-}
-
 bool e2b__origin_has_choice(const e2b__exchange_t *exchange) {
-  const char *addresses = addresses_of(exchange->origin); /* NULL: the host is an address */
-  return addresses != NULL && strchr(addresses, ',') != NULL;
+  return exchange->origin->has_choice;
 }
 
 /* The line for CURLOPT_RESOLVE when curl does not have these addresses yet, else NULL. */
@@ -220,7 +216,8 @@ int e2b__origin_announcement(e2b__exchange_t *exchange, char **line) {
   e2b__origin_t *origin = exchange->origin;
   *line = NULL;
   if (!origin->unannounced) return 0;
-  const char *addresses = addresses_of(origin);
+  const char *known = e2b__dns_known(origin->dial_host);
+  const char *addresses = known != NULL ? known : origin->addresses;
   if (addresses == NULL) return E2B_ENOMEM;
   *line = e2b__format("%s:%u:%s", origin->dial_host, origin->dial_port, addresses);
   if (*line == NULL) return E2B_ENOMEM;
