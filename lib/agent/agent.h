@@ -248,6 +248,7 @@ struct e2b__viewer {
   bool size_due;     /* another viewer has changed the size */
   bool exit_told;
   bool left;     /* for good; what was accepted is still delivered */
+  bool known;    /* its writer had a connection before this one */
   char writer[]; /* empty: none */
 };
 

@@ -63,6 +63,7 @@ void e2b__answer_attached(e2b__connection_t *connection, uint64_t lost) {
   put_number(&message, "offset", viewer->flow.sent);
   put_number(&message, "lost", lost);
   put_number(&message, "input", e2b__input_accepted(&viewer->input));
+  e2b__json_put_bool(&message.w, "known", viewer->known);
   put_number(&message, "window", E2B__INPUT_WINDOW);
   put_number(&message, "ring", terminal->ring.limit);
   finish(&message, connection);

@@ -48,6 +48,7 @@ e2b__viewer_t *e2b__viewer_attach(e2b__terminal_t *terminal, e2b__connection_t *
     }
   } else {
     terminal->lost_count--;
+    viewer->known = true;
   }
   e2b__list_remove(&viewer->node);
   e2b__list_append(&terminal->viewers, &viewer->node);
@@ -58,11 +59,11 @@ e2b__viewer_t *e2b__viewer_attach(e2b__terminal_t *terminal, e2b__connection_t *
   return viewer;
 }
 
-/* The one that was lost first. */
+/* The one that was lost first and may come back. */
 static e2b__viewer_t *oldest_lost(e2b__terminal_t *terminal) {
   for (e2b__list_t *node = terminal->viewers.next; node != &terminal->viewers; node = node->next) {
     e2b__viewer_t *viewer = E2B__CONTAINER(node, e2b__viewer_t, node);
-    if (viewer->connection == NULL) return viewer;
+    if (viewer->connection == NULL && !viewer->left) return viewer;
   }
   return NULL;
 }
@@ -76,6 +77,16 @@ static void leave_connection(e2b__viewer_t *viewer) {
   e2b__viewer_told(viewer); /* nobody is there to be told */
 }
 
+/* It does not come back: what it had accepted is still delivered. */
+static void let_go(e2b__viewer_t *viewer) {
+  viewer->left = true;
+  if (e2b__list_empty(&viewer->input_node)) {
+    e2b__viewer_free(viewer);
+  } else {
+    e2b__terminal_reconsider(viewer->terminal, false);
+  }
+}
+
 void e2b__viewer_lose(e2b__viewer_t *viewer) {
   e2b__terminal_t *terminal = viewer->terminal;
   if (viewer->writer[0] == '\0') {
@@ -86,21 +97,15 @@ void e2b__viewer_lose(e2b__viewer_t *viewer) {
   e2b__input_cut(&viewer->input);
   e2b__list_remove(&viewer->node);
   e2b__list_append(&terminal->viewers, &viewer->node);
-  if (terminal->lost_count > E2B__AGENT_LOST_MOST) e2b__viewer_free(oldest_lost(terminal));
+  if (terminal->lost_count > E2B__AGENT_LOST_MOST) let_go(oldest_lost(terminal));
   e2b__terminal_reconsider(terminal, false);
   e2b__terminal_forget_if_expired(terminal);
 }
 
 void e2b__viewer_leave(e2b__viewer_t *viewer) {
-  e2b__terminal_t *terminal = viewer->terminal;
   leave_connection(viewer);
   e2b__input_cut(&viewer->input);
-  viewer->left = true;
-  if (e2b__list_empty(&viewer->input_node)) {
-    e2b__viewer_free(viewer);
-  } else {
-    e2b__terminal_reconsider(terminal, false);
-  }
+  let_go(viewer);
 }
 
 void e2b__viewer_free(e2b__viewer_t *viewer) {

@@ -103,7 +103,9 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   agent->ring = (uint32_t)offset_of(json, "ring", 256 << 10);
   agent->window = (uint32_t)offset_of(json, "window", 64 << 10);
   const uint64_t input = offset_of(json, "input", 0);
-  if (input == 0 && agent->accepted > 0) {
+  const bool forgotten =
+      !e2b__json_bool(json, "known", true) || (input == 0 && agent->accepted > 0);
+  if (forgotten && input == 0 && agent->sent > 0) {
     if (!begin_anew(agent)) return;
   } else if (!e2b__agent_accept(agent, input)) {
     breach(agent, "accepted input that was not sent, or takes some back");

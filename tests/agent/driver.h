@@ -100,6 +100,7 @@ unsigned client_await_close(client_t *client);
 /* Reads all until the end of the connection, as it comes, a handshake's answer for one. */
 void client_read_all(client_t *client, e2b__buffer_t *out);
 uint64_t client_number(const client_t *client, const char *member);
+bool client_flag(const client_t *client, const char *member);
 const char *client_string(const client_t *client, const char *member);
 /* Creates the terminal `id` that runs a shell line, and waits until it is attached. `more`: further
  * members, each after a comma, with ' for "; or "". */

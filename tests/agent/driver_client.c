@@ -243,6 +243,12 @@ uint64_t client_number(const client_t *client, const char *member) {
   return (uint64_t)(int64_t)item->valuedouble;
 }
 
+bool client_flag(const client_t *client, const char *member) {
+  const cJSON *item = cJSON_GetObjectItem(client->message, member);
+  assert_true(cJSON_IsBool(item));
+  return cJSON_IsTrue(item) != 0;
+}
+
 const char *client_string(const client_t *client, const char *member) {
   const cJSON *item = cJSON_GetObjectItem(client->message, member);
   if (!cJSON_IsString(item)) fail_msg("no string %s", member);

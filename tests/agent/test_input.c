@@ -167,6 +167,62 @@ static void accepted_input_is_delivered_though_its_writer_left(void **state) {
   client_close(other);
 }
 
+static bool is_unwatched(void *data) {
+  client_t *client = data;
+  client_say(client, "{'type':'list'}");
+  client_await(client, "terminals");
+  const cJSON *all = cJSON_GetObjectItem(client->message, "terminals");
+  return cJSON_GetObjectItem(cJSON_GetArrayItem(all, 0), "viewers")->valueint == 0;
+}
+
+/* Of those who were lost it keeps 64: an older one is new when it comes back, but what it had typed
+ * was accepted. */
+static void a_writer_is_forgotten_for_64_others_but_not_its_input(void **state) {
+  enum { OTHERS = 64, LENGTH = 40000 };
+  static char text[LENGTH];
+  agent_t *agent = *state;
+  char line[256];
+  memset(text, 'x', sizeof text);
+  snprintf(line, sizeof line,
+           "mkfifo %s/go; stty -echo raw; echo ready; read go <%s/go; head -c 40000 | wc -c; sleep "
+           "1000",
+           agent->home, agent->home);
+  client_t *client = client_open(agent);
+  client_create(client, "t", line, ",'writer':'me'");
+  assert_false(client_flag(client, "known"));
+  client_await_output(client, "ready");
+  client_type(client, text, sizeof text);
+  await_accepted(client, LENGTH);
+  client_close(client);
+  client = client_open(agent);
+  client_say(client, "{'type':'attach','id':'t','writer':'me'}");
+  client_await(client, "attached");
+  assert_true(client_flag(client, "known"));
+  assert_int_equal(client_number(client, "input"), LENGTH);
+  client_close(client);
+  for (int i = 0; i < OTHERS; i++) {
+    client = client_open(agent);
+    client_say(client, "{'type':'attach','id':'t','writer':'other%d'}", i);
+    client_await(client, "attached");
+    client_close(client);
+  }
+  client = client_open(agent);
+  await(is_unwatched, client);
+  client_close(client);
+  snprintf(line, sizeof line, "%s/go", agent->home);
+  FILE *go = fopen(line, "w");
+  assert_non_null(go);
+  fputs("go\n", go);
+  fclose(go);
+  client = client_open(agent);
+  client_say(client, "{'type':'attach','id':'t','writer':'me'}");
+  client_await(client, "attached");
+  assert_false(client_flag(client, "known"));
+  assert_int_equal(client_number(client, "input"), 0);
+  client_await_output(client, "40000");
+  client_close(client);
+}
+
 static void input_in_many_fragments_is_one_stream(void **state) {
   client_t *client = client_open(*state);
   client_create(client, "t", "stty -echo; echo ready; cat", "");
@@ -189,6 +245,7 @@ int main(void) {
       AGENT_TEST(a_second_connection_of_a_writer_replaces_the_first),
       AGENT_TEST(writers_are_counted_apart),
       AGENT_TEST(accepted_input_is_delivered_though_its_writer_left),
+      AGENT_TEST(a_writer_is_forgotten_for_64_others_but_not_its_input),
       AGENT_TEST(input_in_many_fragments_is_one_stream),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,28 @@ static void a_forgotten_viewer_whose_input_was_on_its_way_ends(void **state) {
   fake_agent_close(&a);
 }
 
+/* Nothing was accepted, as far as anybody knows. */
+static void so_does_one_whose_first_input_was_on_its_way(void **state) {
+  (void)state;
+  for (int known = 0; known < 2; known++) {
+    fake_agent_t a;
+    fake_agent_open(&a);
+    fake_agent_begin_well(&a);
+    fake_agent_type(&a, 1, "hello");
+    fake_agent_comes_back(&a);
+    fake_agent_says(&a,
+                    "{'type':'attached','id':'t1','offset':0,'lost':0,'input':0,'known':%s,"
+                    "'window':65536,'ring':262144}",
+                    known ? "true" : "false");
+    if (known) {
+      fake_agent_got(&a, 1, "hello");
+    } else {
+      fake_agent_ended(&a, E2B_ECONNLOST, "the terminal agent has forgotten this viewer");
+    }
+    fake_agent_close(&a);
+  }
+}
+
 /* Typed and let go of in one breath: what the window has room for goes before the goodbye. */
 static void what_was_typed_goes_before_the_goodbye(void **state) {
   (void)state;
@@ -471,6 +493,7 @@ int main(void) {
       cmocka_unit_test(what_was_lost_is_told),
       cmocka_unit_test(a_viewer_that_was_forgotten_goes_on),
       cmocka_unit_test(a_forgotten_viewer_whose_input_was_on_its_way_ends),
+      cmocka_unit_test(so_does_one_whose_first_input_was_on_its_way),
       cmocka_unit_test(what_was_typed_goes_before_the_goodbye),
       cmocka_unit_test(its_errors_have_types),
       cmocka_unit_test(a_terminal_that_is_gone_after_an_outage),

@@ -56,7 +56,7 @@ static const struct {
 
 static void a_token_that_is_missing_or_wrong_is_said_so(void **state) {
   (void)state;
-  static const char *const credentials[] = {NULL, "wrong-4711"};
+  static const char *const credentials[] = {NULL, "wrong-secret"};
   static const int statuses[] = {401, 403};
   for (size_t i = 0; i < E2B__COUNT(calls) * 4; i++) {
     const char *credential = credentials[i % 2];
@@ -71,8 +71,8 @@ static void a_token_that_is_missing_or_wrong_is_said_so(void **state) {
     assert_non_null(strstr(error.message, "the Jupyter server"));
     assert_non_null(strstr(error.message, "`credential`"));
     assert_non_null(strstr(error.message, credential == NULL ? "wants its token" : "refuses"));
-    assert_null(strstr(error.message, "4711"));
-    assert_null(strstr(f.h.log, "4711"));
+    assert_null(strstr(error.message, "secret"));
+    assert_null(strstr(f.h.log, "secret"));
     assert_int_equal(fault_count(f.server, NULL), 1);
     faults_close(&f);
   }
