@@ -102,7 +102,7 @@ E2B_API e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char 
                                              e2b_upload_drain_cb on_drain, void *user_data,
                                              const e2b_file_options *options,
                                              e2b_upload_t **upload);
-/* Copies a piece into the line to the wire: 0; E2B_EAGAIN when 1 MiB would be waiting with it
+/* Copies a piece into the line to the wire: 0; E2B_EAGAIN when 256 KiB would be waiting with it
  * (nothing was taken; `on_drain` follows; a piece of any size is taken when nothing waits);
  * E2B_ECLOSED after the end or after a failure; E2B_ENOMEM. */
 E2B_API int e2b_upload_write(e2b_upload_t *upload, const void *data, size_t len);

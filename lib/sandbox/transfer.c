@@ -4,7 +4,12 @@
 /* Contents of files in pieces, in constant memory: one exchange, pushed or pulled along by the
  * user. */
 
-enum { REFUSAL_CEILING = 64 << 10, LINE_CEILING = 1 << 20, READ_BUFFER = 64 << 10 };
+enum {
+  URL_CEILING = 1 << 20,
+  REFUSAL_CEILING = 64 << 10,
+  LINE_CEILING = 256 << 10, /* a processor's cache holds it, with what is copied in and out */
+  READ_BUFFER = 64 << 10
+};
 
 /* Of both directions. */
 struct e2b_transfer {
@@ -183,7 +188,7 @@ static e2b_transfer_t *transfer_new(e2b_sandbox_t *sandbox, e2b_future_t *future
   transfer->future = future;
   transfer->sandbox = e2b_sandbox_acquire(sandbox);
   transfer->headers = sandbox->shared;
-  e2b__buffer_init(&transfer->url, LINE_CEILING);
+  e2b__buffer_init(&transfer->url, URL_CEILING);
   e2b__buffer_init(&transfer->answer, REFUSAL_CEILING);
   return transfer;
 }
