@@ -122,11 +122,11 @@ impl Bench {
         assert!(info.cpu_count == 2 && info.metadata.len() == 2);
     }
 
-    fn launch(&self, line: &str) -> RequestBuilder {
+    fn launch(&self, client: &Client, line: &str) -> RequestBuilder {
         let len = line.len() as u8;
         let mut body = vec![0, 0, 0, 0, len + 4, 0x0a, len + 2, 0x0a, len];
         body.extend_from_slice(line.as_bytes());
-        self.client
+        client
             .post(format!("{}/process.Process/Start", self.sandbox))
             .header("Content-Type", "application/connect+proto")
             .header("Connect-Protocol-Version", "1")
@@ -138,8 +138,17 @@ impl Bench {
     }
 
     /// A command's stream to its end; `output` gets each piece. The exit code.
-    async fn run(&self, line: &str, mut output: impl FnMut(&[u8])) -> i64 {
-        let answer = self.launch(line).send().await.unwrap();
+    async fn run(&self, line: &str, output: impl FnMut(&[u8])) -> i64 {
+        self.follow(self.launch(&self.client, line), || {}, output).await
+    }
+
+    async fn follow(
+        &self,
+        request: RequestBuilder,
+        mut started: impl FnMut(),
+        mut output: impl FnMut(&[u8]),
+    ) -> i64 {
+        let answer = request.send().await.unwrap();
         assert!(answer.status().is_success());
         let mut body = answer.bytes_stream();
         let mut kept = BytesMut::new();
@@ -160,8 +169,10 @@ impl Bench {
                 let response = field(&mut &message[..]).unwrap().2;
                 let (kind, _, event) = field(&mut &response[..]).unwrap();
                 let mut rest = &event[..];
-                if kind == 3 {
-                    exit = 0;
+                match kind {
+                    1 => started(),
+                    3 => exit = 0,
+                    _ => {}
                 }
                 while let Some((number, value, bytes)) = field(&mut rest) {
                     match (kind, number) {
@@ -239,28 +250,35 @@ impl Bench {
     }
 }
 
+/// reqwest has one HTTP/2 connection to a server, whose limit is 100 streams; more is queued. So each
+/// hundred has a client of its own.
+const A_CONNECTION: u64 = 100;
+
 async fn streams(bench: Rc<Bench>) {
     let wanted = bench.number("streams", 1000);
+    let http2 = bench.sandbox.starts_with("https:");
     let events = Rc::new(Cell::new(0u64));
-    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(100));
-    let running = Rc::new(Cell::new(0u64));
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(A_CONNECTION as usize));
     let before = status_kb("VmRSS");
-    for _ in 0..wanted {
-        let (bench, events, running) = (bench.clone(), events.clone(), running.clone());
+    let mut client = bench.client.clone();
+    for at in 0..wanted {
+        if http2 && at % A_CONNECTION == 0 {
+            client = new_client();
+        }
+        let (bench, events, client) = (bench.clone(), events.clone(), client.clone());
         let permit = gate.clone().acquire_owned().await.unwrap();
         tokio::task::spawn_local(async move {
             let mut permit = Some(permit);
-            running.set(running.get() + 1);
-            bench
-                .run("tick", |data| {
-                    permit.take();
-                    let sent: u64 = std::str::from_utf8(data).unwrap().trim().parse().unwrap();
-                    bench.latencies.borrow_mut().push(now_us() - sent);
-                    events.set(events.get() + 1);
-                })
-                .await;
+            let request = bench.launch(&client, "tick");
+            let on_output = |data: &[u8]| {
+                let sent: u64 = std::str::from_utf8(data).unwrap().trim().parse().unwrap();
+                bench.latencies.borrow_mut().push(now_us() - sent);
+                events.set(events.get() + 1);
+            };
+            bench.follow(request, || drop(permit.take()), on_output).await;
         });
     }
+    let _all_started = gate.acquire_many(A_CONNECTION as u32).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     bench.stream_bytes.set((status_kb("VmRSS") - before) as f64 * 1024.0 / wanted as f64);
     events.set(0);
@@ -293,17 +311,21 @@ async fn run(case: String, bench: Rc<Bench>) {
     }
 }
 
-fn main() {
-    let mut args = std::env::args().skip(1);
-    let case = args.next().expect("a case");
-    let options = args.filter_map(|a| a.split_once('=').map(|(k, v)| (k.into(), v.into())));
+fn new_client() -> Client {
     let mut builder = Client::builder().tcp_nodelay(true).no_proxy();
     if let Ok(path) = std::env::var("SSL_CERT_FILE") {
         let certificate = reqwest::Certificate::from_pem(&std::fs::read(path).unwrap()).unwrap();
         builder = builder.tls_built_in_root_certs(false).add_root_certificate(certificate);
     }
+    builder.build().unwrap()
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let case = args.next().expect("a case");
+    let options = args.filter_map(|a| a.split_once('=').map(|(k, v)| (k.into(), v.into())));
     let bench = Rc::new(Bench {
-        client: builder.build().unwrap(),
+        client: new_client(),
         api: std::env::var("E2B_API_URL").unwrap(),
         sandbox: std::env::var("E2B_SANDBOX_URL").unwrap(),
         key: std::env::var("E2B_API_KEY").unwrap(),
