@@ -209,7 +209,7 @@ static CURLcode set_exchange(e2b__exchange_t *exchange) {
 }
 
 /* Up to here a body is copied, and leaves in one piece with the head. */
-enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024 };
+enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024, LARGE_BUFFER = 64 * 1024 };
 /* What the kernel copies out of the nearest cache: at 64 KB, a gigabyte costs a tenth more. */
 enum { UPLOAD_BUFFER = 32 * 1024 };
 
