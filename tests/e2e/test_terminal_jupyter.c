@@ -52,7 +52,8 @@ static void keys_signals_and_sizes(void **state) {
   e2b_terminal_t *terminal = viewer_opens(it);
   viewer_types(it, "PS1='$ '; echo he''re\n");
   viewer_sees(it, "here\r\n");
-  viewer_types(it, "echo wait''ing; sleep 600\n");
+  /* It says so itself that it is in front: a key between two commands may be nobody's. */
+  viewer_types(it, "sh -c 'echo wait\"\"ing; exec sleep 600'\n");
   viewer_sees(it, "waiting\r\n");
   assert_true(YES(e2b_terminal_signal(terminal, SIGINT)));
   viewer_sees(it, "^C");
@@ -101,6 +102,28 @@ static void listed_watched_and_killed(void **state) {
         e2b_terminal_get_by_id(scene.sandbox, e2b_terminal_id(terminal), &late->options));
 }
 
+static void a_wrong_token_is_said_so(void **state) {
+  (void)state;
+  static const char *const credentials[] = {NULL, "not-the-token"};
+  for (unsigned i = 0; i < 2; i++) {
+    viewer *it = jupyter_viewer();
+    if (it->options.credential == NULL || *it->options.credential == '\0') {
+      server_skip(&scene.server, "the Jupyter server wants no token");
+    }
+    it->options.credential = credentials[i];
+    const e2b_error_t *error = FAILS(E2B_EAUTH, e2b_terminal_create(scene.sandbox, &it->options));
+    assert_non_null(strstr(error->message, "`credential`"));
+    FAILS(E2B_EAUTH, e2b_terminal_get_by_id(scene.sandbox, "e2b_none", &it->options));
+    e2b_terminal_list_options options;
+    E2B_INIT(&options);
+    options.transport = E2B_TRANSPORT_JUPYTER;
+    options.base_url = it->options.base_url;
+    options.credential = it->options.credential;
+    FAILS(E2B_EAUTH, e2b_terminal_list(scene.sandbox, &options));
+    FAILS(E2B_EAUTH, e2b_terminal_kill_by_id(scene.sandbox, "e2b_none", &options));
+  }
+}
+
 /* The server replays what it kept; what the user has seen of it is left out. */
 static void output_goes_on_after_an_outage(void **state) {
   (void)state;
@@ -136,9 +159,8 @@ static void output_goes_on_after_an_outage(void **state) {
 #define JUPYTER_TEST(test) cmocka_unit_test_setup_teardown(test, NULL, viewer_tidy)
 
 static const struct CMUnitTest tests[] = {
-    JUPYTER_TEST(a_short_program_loses_nothing),
-    JUPYTER_TEST(keys_signals_and_sizes),
-    JUPYTER_TEST(listed_watched_and_killed),
+    JUPYTER_TEST(a_short_program_loses_nothing),  JUPYTER_TEST(keys_signals_and_sizes),
+    JUPYTER_TEST(listed_watched_and_killed),      JUPYTER_TEST(a_wrong_token_is_said_so),
     JUPYTER_TEST(output_goes_on_after_an_outage),
 };
 
