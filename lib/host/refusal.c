@@ -29,6 +29,11 @@ static const words_t all_words[E2B__REFUSAL_COUNT] = {
                                     "in header 'e2b-traffic-access-token' is invalid",
                                     "Invalid Traffic Access Token", "The token for the sandbox",
                                     "is invalid."},
+    [E2B__REFUSAL_NOT_RESUMED] = {403,
+                                  "This sandbox can't be resumed with the credentials provided. "
+                                  "Check your access token and try again.",
+                                  "Sandbox Not Resumed", "The sandbox",
+                                  "can't be resumed with the credentials provided."},
     [E2B__REFUSAL_TOO_MANY] = {429,
                                "The sandbox has too many concurrent incoming connections (limit: ",
                                "Too Many Connections", "The sandbox",

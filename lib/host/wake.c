@@ -11,12 +11,6 @@ enum { MIN_LIFE_S = 300 };
 
 static const e2b__host_handler_t held_handler = {.gone = e2b__host_waiter_gone};
 
-static void refuse_token(e2b__host_request_t *request) {
-  e2b__host_answer_error(request, 403,
-                         "the sandbox is paused, and only a request with a valid "
-                         "access token resumes it");
-}
-
 /* What anybody may send must not bring back what is not open to everybody; a signature that the
  * sandbox would take is not enough. */
 static bool may_wake(const e2b__host_request_t *request, const e2b__host_sandbox_t *sandbox) {
@@ -31,7 +25,7 @@ bool e2b__host_wake(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox) 
   int64_t seconds = sandbox->life_s > MIN_LIFE_S ? sandbox->life_s : MIN_LIFE_S;
   if (!sandbox->auto_resume || sandbox->cold) return false;
   if (!may_wake(request, sandbox)) {
-    e2b__host_answer_with(request, refuse_token);
+    e2b__host_refuse_route(request, E2B__REFUSAL_NOT_RESUMED);
     return true;
   }
   request->handler = &held_handler;
