@@ -47,7 +47,7 @@ install_py() {
 }
 install_rust() {
   command -v cargo >/dev/null || { has_apt && apt_install build/bench-cargo.log cargo; } || return 1
-  mkdir -p "$there/rust" && cp -r bench/peers/rust/* "$there/rust/" &&
+  mkdir -p "$there/rust" && cp -ru bench/peers/rust/* "$there/rust/" &&
     (cd "$there/rust" && cargo build --release --quiet --target-dir target)
 }
 install_ws() {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* e2b_run_command() of a short command, from start to result:  run_command count=N in_flight=M */
+/* e2b_run_command() of a short command, from start to result:  run_command count=N in_flight=M
+ * real=0 The canned server knows `hello`; a real one (1) runs a shell that says it, as the SDKs do.
+ */
 #include "ours.h"
 
 typedef struct run {
@@ -27,10 +29,15 @@ static void on_result(e2b_future_t *future, void *user_data) {
 }
 
 static void start(run_t *run) {
+  static const char *const in_a_shell[] = {"-l", "-c", "echo hello", NULL};
   static char program[64] = "";
+  static const char *const *args;
   if (*program == '\0') {
     const unsigned long long bytes = bench_number("output", 0);
-    if (bytes == 0) {
+    if (bench_number("real", 0) != 0) {
+      snprintf(program, sizeof program, "/bin/bash");
+      args = in_a_shell;
+    } else if (bytes == 0) {
       snprintf(program, sizeof program, "hello");
     } else {
       snprintf(program, sizeof program, "flood %llu %llu", bytes, bytes);
@@ -38,7 +45,7 @@ static void start(run_t *run) {
   }
   to_start--;
   run->started_us = bench_now_us();
-  e2b_future_then(e2b_run_command(ours.sandbox, program, NULL, NULL), on_result, run);
+  e2b_future_then(e2b_run_command(ours.sandbox, program, args, NULL), on_result, run);
 }
 
 static void run_all(run_t *runs, unsigned in_flight, unsigned count) {

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Many commands that print once a second:  streams streams=N seconds=S at_once=M */
+/* Many commands that print the time once a second:  streams streams=N seconds=S at_once=M real=0
+ * The canned server knows `tick`; a real one (1) runs shells that do the same, by the clock they
+ * have. */
+#include <time.h>
+
 #include "ours.h"
+
+enum { EVENT_BYTES = 17 };
 
 typedef struct stream {
   e2b_command_t *command;
@@ -10,15 +16,20 @@ static ours_t ours;
 static stream_t *streams;
 static unsigned wanted, opened, running;
 static uint64_t failed, events;
+static uint64_t clock_ahead_us; /* of theirs, before ours */
+static const char *program = "tick";
+static const char *const *args;
 
 static void open_next(void);
 
 static void on_stdout(e2b_command_t *command, const char *data, size_t len, void *user_data) {
   (void)command;
   (void)user_data;
-  if (len != 17) failed++;
-  bench_latency(bench_now_us() - strtoull(data, NULL, 10));
-  events++;
+  if (len % EVENT_BYTES != 0) failed++;
+  for (size_t at = 0; at + EVENT_BYTES <= len; at += EVENT_BYTES) {
+    bench_latency(bench_now_us() + clock_ahead_us - strtoull(data + at, NULL, 10));
+    events++;
+  }
 }
 
 static void on_started(e2b_future_t *future, void *user_data) {
@@ -34,12 +45,26 @@ static void open_next(void) {
   memset(&options, 0, sizeof options);
   options.size = sizeof options;
   options.on_stdout = on_stdout;
-  e2b_future_then(e2b_command_start(ours.sandbox, "tick", NULL, &options), on_started,
+  e2b_future_then(e2b_command_start(ours.sandbox, program, args, &options), on_started,
                   &streams[opened++]);
 }
 
 static void on_end(uv_timer_t *timer) {
   *(unsigned *)timer->data = 0;
+}
+
+static void make_real(void) {
+  /* It sleeps by waiting for what nobody writes, without a process for each second. */
+  static const char *const ticking[] = {
+      "-l", "-c",
+      "exec {nothing}<> <(:); while :; do printf '%016d\\n' ${EPOCHREALTIME/[.,]/}; "
+      "read -t 1 -u $nothing; done",
+      NULL};
+  program = "/bin/bash";
+  args = ticking;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  clock_ahead_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000 - bench_now_us();
 }
 
 /* Turns the loop for so long. */
@@ -57,6 +82,7 @@ static void run_for(uint64_t ms) {
 int main(int argc, char **argv) {
   ours_init(&ours, argc, argv);
   wanted = (unsigned)bench_number("streams", 1000);
+  if (bench_number("real", 0) != 0) make_real();
   const unsigned at_once = (unsigned)bench_number("at_once", 100);
   streams = calloc(wanted, sizeof *streams);
   if (streams == NULL) bench_die("out of memory");

@@ -24,7 +24,8 @@ def echo(terminals, label, arguments, quick):
         name="terminal_echo", program="terminal_echo", server="daemon", show=CPU,
         also=(P50, P99, STREAM_MEMORY), peers=("ws", "go", "js") if js else ("ws", "go"),
         servers={"js": "host"}, peer_arguments={"js": JS.get(terminals, {})}, targets=targets,
-        variants={label: {"terminals": terminals} | arguments}, quick={"count": quick})
+        variants={label: {"terminals": terminals} | arguments}, quick={"count": quick},
+        quick_rounds=1)
 
 
 def keystroke(label, server, targets):
@@ -37,8 +38,8 @@ def keystroke(label, server, targets):
 
 CASES = []
 for size, rate in RATES.items():
-    CASES += [echo(size, f"{size:,}", {"count": KEYS, "warm_up": max(size, 2000)}, KEYS // 4),
-              echo(size, f"{size:,}, paced", {"rate": rate, "count": 4 * rate}, rate)]
+    CASES += [echo(size, f"{size:,}", {"count": KEYS, "warm_up": max(size, 2000)}, KEYS // 5),
+              echo(size, f"{size:,}, paced", {"rate": rate, "count": 4 * rate}, rate // 2)]
 CASES += [
     Case(name="terminal_flood", program="terminal_flood", server="daemon", show=PAYLOAD,
          arguments={"total": 1 << 31}, quick={"total": 1 << 29}, peers=("ws", "go"),

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from . import picture, programs, report
@@ -69,6 +70,7 @@ def main():
         if not cases:
             raise SystemExit(f"no such case; there are: {' '.join(c.name for c in load_cases())}")
     rows = []
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         servers = Servers(scratch, options.build)
         try:
@@ -76,36 +78,48 @@ def main():
                                        {} if options.no_peers else find_peers(options.peers),
                                        servers, options.quick)
             for case in cases:
-                rows += run_case(context, case)
-                if options.only is None:
-                    save(rows, options.quick)
+                for row in run_case(context, case):
+                    rows.append(row)
+                    if options.only is None:
+                        save(rows, options.quick)
         finally:
             servers.stop()
     missed = sum(not row["ok"] for row in rows)
-    print(f"{len(rows) - missed} ok, {missed} MISSED")
+    took_s = time.monotonic() - began
+    print(f"{len(rows) - missed} ok, {missed} MISSED, in {took_s // 60:.0f} min {took_s % 60:.0f} s")
 
 
 def save(rows, quick):
-    """After every case: a run that is stopped has not been for nothing."""
+    """After every line: a run that is stopped has not been for nothing."""
     date = datetime.date.today().isoformat()
     results = {"machine": machine(), "date": date, "quick": quick, "rows": rows}
     (BENCH / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (BENCH / "results.svg").write_text(picture.draw(rows, machine(), date))
+    (BENCH / "results.svg").write_text(picture.draw(rows, machine(), date, quick))
 
 
 def run_case(context, case):
-    rows = []
-    if case.measure is not None:
-        for row in case.measure(context, case):
+    """The rows of a case, each printed when it is there. One that cannot be run has missed; the next
+    one runs."""
+    variants = [(None, None)] if case.measure is not None else case.variants.items()
+    for label, arguments in variants:
+        began = time.monotonic()
+        try:
+            rows = list(measured(context, case, label, arguments))
+        except Exception as why:  # whatever it is, the others shall have their lines
+            rows = [report.broken(case, label or "", f"{type(why).__name__}: {why}")]
+        for row in rows:
+            row["took_s"] = round((time.monotonic() - began) / len(rows), 1)
             print(row.pop("line"), flush=True)
-            rows.append(row)
-        return rows
-    for label, arguments in case.variants.items():
-        runs, errors = programs.in_turn(context, case, arguments)
-        row = report.judge(case, label, runs, errors)
-        print(report.line(case, row), flush=True)
-        rows.append(row)
-    return rows
+            yield row
+
+
+def measured(context, case, label, arguments):
+    if case.measure is not None:
+        yield from case.measure(context, case)
+        return
+    runs, errors = programs.in_turn(context, case, arguments)
+    row = report.judge(case, label, runs, errors)
+    yield row | {"line": report.line(case, row)}
 
 
 if __name__ == "__main__":

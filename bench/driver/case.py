@@ -21,6 +21,7 @@ STREAM_MEMORY = Metric("memory a stream", "KB", lambda r: r["stream_bytes"] / 10
 P50 = Metric("p50", "us", lambda r: r["p50_us"], 0)
 P99 = Metric("p99", "us", lambda r: r["p99_us"], 0)
 DELAY = Metric("p99 delay", "ms", lambda r: r["p99_us"] / 1000)
+RATE = Metric("a second", "/s", lambda r: r["operations"] * 1e6 / r["wall_us"], 0)
 PROCESS_CPU = Metric("CPU of the process", "ms", lambda r: r["process_cpu_us"] / 1000, 2)
 
 
@@ -60,6 +61,7 @@ class Case:
     peer_arguments: dict = field(default_factory=dict)  # by peer; what takes it too long is less
     servers: dict = field(default_factory=dict)  # of those that have another: by who
     rounds: int = 5
-    peer_rounds: int = 3
-    timeout_s: int = 120
+    slow_rounds: int = 3  # of peers whose runs take seconds
+    quick_rounds: int = 2
+    timeout_s: int = 60
     measure: object = None  # instead of all that: function(context, case) that yields rows

@@ -1,68 +1,87 @@
 # SPDX-License-Identifier: MIT
-"""The picture: for each case, the cost of everybody in multiples of the floor, on a log scale."""
+"""The picture: for each case, what everybody else costs in multiples of ours, on a log scale."""
 
 import math
 from xml.sax.saxutils import escape
 
 COLORS = {"ours": "#0b6e4f", "floor": "#9aa5b1", "rust": "#b7410e", "py": "#3572a5", "js": "#c9a800",
-          "ws": "#7a9a3a", "go": "#00a0c0"}
-LABELS = {"ours": "libe2b", "floor": "bare parts (1.0)", "rust": "Rust, reqwest", "py": "Python e2b",
+          "ws": "#8e5bb5", "go": "#00a0c0"}
+LABELS = {"ours": "libe2b (1x)", "floor": "its bare parts", "rust": "Rust, reqwest", "py": "Python e2b",
           "js": "JavaScript e2b", "ws": "Node, ws", "go": "Go, gorilla"}
-ROW, LEFT, WIDTH, TOP = 22, 270, 560, 64
+MEMORY = "memory a stream"
+ROW, LEFT, WIDTH, RIGHT, TOP = 22, 250, 560, 130, 92
+LOWEST = -0.3  # power of ten at the left edge
 
 
-def costs(row):
-    """Everybody's figure as a multiple of the floor's, more being worse."""
-    figures = row["figures"][row["show"]]
-    floor = figures.get("floor")
-    if floor is None or floor["median"] <= 0:
+def multiples(row, metric, unit):
+    """Everybody's figure as a multiple of ours, more being worse; {} where nobody stands beside it."""
+    figures = {who: figure["median"] for who, figure in row["figures"].get(metric, {}).items()
+               if figure is not None and figure["median"] > 0}
+    if "ours" not in figures or len(figures) < 2:
         return {}
-    more_is_better = row["unit"].startswith("MB/")
-    found = {}
-    for who, figure in figures.items():
-        if figure is not None and figure["median"] > 0:
-            multiple = figure["median"] / floor["median"]
-            found[who] = 1 / multiple if more_is_better else multiple
-    return found
+    ours = figures["ours"]
+    more_is_better = unit.startswith("MB/")
+    return {who: ours / value if more_is_better else value / ours for who, value in figures.items()}
 
 
-def draw(rows, machine, date):
-    rows = [(row, costs(row)) for row in rows]
-    rows = [(row, found) for row, found in rows if found]
-    most = max([max(found.values()) for _, found in rows] + [10])
+def lines_of(rows):
+    """(name, multiples, our figure) of each line: a case's cost, and what a stream holds."""
+    for row in rows:
+        name = row["case"] + (f" [{row['variant']}]" if row["variant"] else "")
+        for metric, unit in ((row["show"], row["unit"]), (MEMORY, "KB")):
+            found = multiples(row, metric, unit)
+            if found and not (metric == MEMORY and "paced" in row["variant"]):
+                ours = row["figures"][metric]["ours"]["median"]
+                label = name if metric == row["show"] == "CPU" else f"{name}, " + (
+                    "memory" if metric == MEMORY else metric.split()[0])
+                digits = 0 if ours >= 100 else 1
+                yield label, found, f"{ours:,.{digits}f} {unit.replace('CPU s', 's')}"
+
+
+def draw(rows, machine, date, quick=False):
+    lines = list(lines_of(rows))
+    most = max([max(found.values()) for _, found, _ in lines] + [10])
     decades = math.ceil(math.log10(most))
 
     def x(multiple):
-        low = -0.25
-        return LEFT + WIDTH * (math.log10(max(multiple, 10**low)) - low) / (decades - low)
+        power = max(math.log10(multiple), LOWEST)
+        return LEFT + WIDTH * (power - LOWEST) / (decades - LOWEST)
 
-    height = TOP + ROW * len(rows) + 46
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 60}" '
+    height = TOP + ROW * len(lines) + 40
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
            f'height="{height}" font-family="sans-serif" font-size="12">',
            '<rect width="100%" height="100%" fill="#ffffff"/>',
-           '<text x="12" y="22" font-size="15" font-weight="bold">What an operation costs: CPU time '
-           'in multiples of the bare parts</text>']
+           '<text x="12" y="24" font-size="16" font-weight="bold">What the others cost, in multiples '
+           'of libe2b</text>',
+           f'<text x="12" y="42" fill="#555555">CPU time of the client\'s process unless named '
+           f'otherwise; further right costs more. {escape(machine)}, {escape(date)}'
+           f'{", a quick run" if quick else ""}.</text>']
     at = 12
     for who, label in LABELS.items():
-        out.append(f'<circle cx="{at + 5}" cy="42" r="5" fill="{COLORS[who]}"/>'
-                   f'<text x="{at + 15}" y="46">{label}</text>')
-        at += 32 + 7 * len(label)
+        out.append(f'<circle cx="{at + 5}" cy="60" r="5" fill="{COLORS[who]}"/>'
+                   f'<text x="{at + 15}" y="64">{label}</text>')
+        at += 34 + 7 * len(label)
+    out.append(f'<text x="{LEFT + WIDTH + RIGHT - 12}" y="{TOP - 8}" text-anchor="end" '
+               f'fill="{COLORS["ours"]}" font-weight="bold">libe2b</text>')
     for decade in range(decades + 1):
         line_x = x(10**decade)
-        out.append(f'<line x1="{line_x:.0f}" x2="{line_x:.0f}" y1="{TOP - 8}" '
-                   f'y2="{height - 40}" stroke="#dddddd"/><text x="{line_x:.0f}" '
-                   f'y="{height - 26}" text-anchor="middle" fill="#555555">{10**decade}x</text>')
-    for index, (row, found) in enumerate(rows):
-        y = TOP + ROW * index + 6
-        name = row["case"] + (f" [{row['variant']}]" if row["variant"] else "")
-        out.append(f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
-        ends = sorted(x(v) for v in found.values())
-        out.append(f'<line x1="{ends[0]:.1f}" x2="{ends[-1]:.1f}" y1="{y}" y2="{y}" '
-                   'stroke="#cccccc"/>')
-        for who in ("floor", "js", "py", "rust", "ws", "go", "ours"):
-            if who in found:
-                out.append(f'<circle cx="{x(found[who]):.1f}" cy="{y}" r="5" fill="{COLORS[who]}">'
-                           f'<title>{LABELS[who]}: {found[who]:.2f}x</title></circle>')
-    out.append(f'<text x="12" y="{height - 8}" fill="#555555" font-size="11">'
-               f'{escape(machine)}, {escape(date)}. Further left is cheaper.</text></svg>')
-    return "\n".join(out) + "\n"
+        color, width = (COLORS["ours"], 2) if decade == 0 else ("#dddddd", 1)
+        out.append(f'<line x1="{line_x:.0f}" x2="{line_x:.0f}" y1="{TOP - 4}" y2="{height - 30}" '
+                   f'stroke="{color}" stroke-width="{width}"/><text x="{line_x:.0f}" '
+                   f'y="{height - 14}" text-anchor="middle" fill="#555555">{10**decade:,}x</text>')
+    for index, (label, found, ours) in enumerate(lines):
+        out += line(label, found, ours, TOP + ROW * index + 10, x)
+    return "\n".join(out) + "\n</svg>\n"
+
+
+def line(label, found, ours, y, x):
+    ends = sorted(x(value) for value in found.values())
+    out = [f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(label)}</text>',
+           f'<line x1="{ends[0]:.1f}" x2="{ends[-1]:.1f}" y1="{y}" y2="{y}" stroke="#cccccc"/>',
+           f'<text x="{LEFT + WIDTH + RIGHT - 12}" y="{y + 4}" text-anchor="end" '
+           f'fill="{COLORS["ours"]}">{escape(ours)}</text>']
+    for who in ("floor", "js", "py", "rust", "ws", "go", "ours"):
+        if who in found:
+            out.append(f'<circle cx="{x(found[who]):.1f}" cy="{y}" r="5" fill="{COLORS[who]}">'
+                       f'<title>{LABELS[who]}: {found[who]:.2f}x</title></circle>')
+    return out

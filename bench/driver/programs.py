@@ -2,7 +2,9 @@
 """Running programs in turn, and what their runs come to."""
 
 import json
+import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -37,49 +39,70 @@ class Context:
         command = self.command(who, program) + [f"{k}={v}" for k, v in arguments.items()]
         try:
             environment = self.servers.environment(server)
-        except Unavailable as why:
+            command = self.servers.prefixes.get(server, []) + command
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE, text=True, start_new_session=True)
+        except (OSError, Unavailable) as why:
             return {"error": str(why)}
-        command = self.servers.prefixes.get(server, []) + command
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
         before = children_cpu_us()
         try:
             out, err = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
             return {"error": f"no end after {timeout_s} s"}
-        used = children_cpu_us() - before
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+            used = children_cpu_us() - before
+            self.servers.after_run(server)
         lines = [line for line in out.splitlines() if line.startswith("{")]
         if process.returncode != 0 or not lines:
-            return {"error": (err.strip().splitlines() or ["it failed"])[-1][:200]}
+            return {"error": reason(err)}
         result = json.loads(lines[-1])
         result["process_cpu_us"] = used
         return result
+
+
+def reason(text):
+    """The line of a program's last words that says most."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line]
+    return ((errors or lines)[-1:] or ["it failed"])[0][:200]
 
 
 def median(values):
     return statistics.median(values) if values else None
 
 
+SLOW = ("js", "py")  # a run of theirs takes seconds
+QUICK_PART = 4
+
+
+def arguments_of(context, case, who, arguments):
+    theirs = case.peer_arguments.get(who, {})
+    if not context.quick:
+        return case.arguments | arguments | theirs
+    part = {name: value // QUICK_PART if name in ("count", "warm_up", "total") else value
+            for name, value in theirs.items()}
+    return case.arguments | arguments | case.quick | part
+
+
 def in_turn(context, case, arguments):
     """Every program once a round, A B A B; the results of each, by round (None where it did not
-    run)."""
+    run). Who failed once is not asked again."""
     everybody = ["ours"] + (["floor"] if case.floor else []) + [
         peer for peer in case.peers if peer in context.peers]
-    rounds = 2 if context.quick else case.rounds
-    peer_rounds = 1 if context.quick else case.peer_rounds
+    rounds = case.quick_rounds if context.quick else case.rounds
+    slow_rounds = 1 if context.quick else case.slow_rounds
     runs = {who: [] for who in everybody}
     errors = {}
     for number in range(rounds):
         for who in everybody:
             result = None
-            if who not in errors and (who in ("ours", "floor") or number < peer_rounds):
-                mine = case.arguments | arguments | case.peer_arguments.get(who, {})
-                if context.quick:
-                    mine |= case.quick | case.peer_arguments.get(who, {})
-                server = case.servers.get(who, case.server)
-                result = context.run(who, case.program, server, mine, case.timeout_s)
+            few = who in SLOW or (context.quick and who in context.peers)
+            if who not in errors and (not few or number < slow_rounds):
+                result = context.run(who, case.program, case.servers.get(who, case.server),
+                                     arguments_of(context, case, who, arguments), case.timeout_s)
                 if "error" in result:
                     errors[who] = result["error"]
                     print(f"   {case.name}: {who}: {result['error']}", file=sys.stderr)

@@ -7,12 +7,27 @@ NAMES = {"floor": "floor", "js": "JS", "py": "Python", "rust": "Rust", "ws": "no
          "go": "Go"}
 
 
+def sizes(case, everybody):
+    """Who was given fewer streams than we were, and how many."""
+    ours = case.arguments.get("streams")
+    theirs = {who: case.peer_arguments.get(who, {}).get("streams", ours) for who in everybody}
+    return {who: count for who, count in theirs.items() if count != ours}
+
+
+def broken(case, label, why):
+    """The row of a case that could not be run at all."""
+    return {"case": case.name, "variant": label, "errors": {"ours": why}, "figures": {},
+            "ratios": {}, "targets": [], "show": case.show.name, "unit": case.show.unit,
+            "ok": False, "line": f"{case.name:34} | MISSED: {why}"}
+
+
 def judge(case, label, runs, errors):
     """A row: figures, ratios and targets of one variant."""
     metrics = [case.show, *case.also]
     metrics += [t.metric for t in case.targets if t.metric not in metrics]
     row = {"case": case.name, "variant": label, "errors": errors, "figures": {}, "ratios": {},
-           "targets": [], "show": case.show.name, "unit": case.show.unit}
+           "targets": [], "show": case.show.name, "unit": case.show.unit,
+           "sizes": sizes(case, runs)}
     for metric in metrics:
         row["figures"][metric.name] = {
             who: programs.figure(runs, who, metric) for who in runs}
@@ -53,14 +68,19 @@ def line(case, row):
         text = f"{metric.name} {number(ours, metric.digits)}{spread} {metric.unit}"
         for who, found in figures.items():
             if who != "ours" and found is not None:
-                text += f"; {NAMES[who]} {number(found, metric.digits)}"
+                size = row["sizes"].get(who)
+                text += f"; {NAMES[who]} " + (f"(with {size:,}) " if size else "")
+                text += number(found, metric.digits)
                 if ratios[who] is not None:
                     text += f" x{ratios[who]['median']:.3g}"
         out.append(text)
     missed = [f"{t['metric']}{' / ' + NAMES[t['against']] if t['against'] else ''} "
               f"{'-' if t['value'] is None else format(t['value'], '.3g')}, wanted {t['bound']}"
               for t in row["targets"] if not t["holds"]]
+    out += [f"{NAMES[who]}: {why}" for who, why in row["errors"].items() if who != "ours"]
     if row["wall_s"] is not None:
         out.append(f"wall {row['wall_s']:.2f} s")
+    if "ours" in row["errors"]:
+        missed.append(row["errors"]["ours"])
     out.append("ok" if row["ok"] else "MISSED " + "; ".join(missed))
     return " | ".join(out)

@@ -32,24 +32,29 @@ def is_taken(port):
     return False
 
 
+class Unavailable(Exception):
+    """A server that some machines cannot have; the cases that want it fail."""
+
+
 def wait_for(port, process):
     for _ in range(200):
         if process.poll() is not None:
-            raise SystemExit(f"{process.args[0]} ended: {process.returncode}")
+            raise Unavailable(f"{process.args[0]} ended: {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
             time.sleep(0.02)
-    raise SystemExit(f"{process.args[0]} does not listen")
+    raise Unavailable(f"{process.args[0]} does not listen")
 
 
-class Unavailable(Exception):
-    """A server that some machines cannot have; the cases that want it fail."""
+# A server's name: who starts it.
+FAMILIES = {"api": "daemon", "api_tls": "daemon", "daemon": "daemon", "daemon_tls": "daemon",
+            "host": "host", "agent": "agent"}
 
 
 class Servers:
-    """Starts what is asked for, once; stops all at the end."""
+    """Starts what is asked for, once, and again when it has ended; stops all at the end."""
 
     def __init__(self, scratch, build):
         self.scratch = Path(scratch)
@@ -59,7 +64,7 @@ class Servers:
         self.host_key = None
         self.urls = {}
         self.prefixes = {}  # of the programs that are a server's clients
-        self.processes = []
+        self.processes = {}  # by family
         self.make_certificate()
 
     def make_certificate(self):
@@ -96,17 +101,42 @@ class Servers:
         }
 
     def url(self, name):
+        family = FAMILIES[name]
+        if any(process.poll() is not None for process in self.processes.get(family, [])):
+            self.end(family)
         if name not in self.urls:
-            getattr(self, "start_" + name.removesuffix("_tls"))()
+            try:
+                getattr(self, "start_" + family)()
+            except (OSError, Unavailable) as why:
+                self.end(family)
+                raise Unavailable(str(why)) from why
         return self.urls[name]
 
-    def spawn(self, *command, **options):
+    def spawn(self, family, *command, **options):
         process = subprocess.Popen(command, **options)
-        self.processes.append(process)
+        self.processes.setdefault(family, []).append(process)
         return process
 
+    def after_run(self, name):
+        """Sandboxes of e2b-host outlive the client that made them, with all that runs in them: the
+        next run finds none."""
+        if name == "host":
+            self.end("host")
+
+    def end(self, family):
+        processes = self.processes.pop(family, [])
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.urls = {name: url for name, url in self.urls.items() if FAMILIES[name] != family}
+
     def start_daemon(self):
-        process = self.spawn(self.daemon, HERE / "created.json", HERE / "info.json",
+        process = self.spawn("daemon", self.daemon, HERE / "created.json", HERE / "info.json",
                              stdout=subprocess.PIPE, text=True)
         port = int(process.stdout.readline())
         self.urls["daemon"] = f"http://127.0.0.1:{port}"
@@ -120,11 +150,11 @@ class Servers:
                                            stdout=subprocess.PIPE, stderr=log, text=True)
             url, key = process.stdout.readline().strip(), process.stdout.readline().strip()
             if key:
-                self.processes.append(process)
+                self.processes["host"] = [process]
                 self.urls["host"], self.host_key = url, key.removeprefix("E2B_API_KEY=")
                 return
             process.wait()
-        raise SystemExit((self.scratch / "host.log").read_text())
+        raise Unavailable((self.scratch / "host.log").read_text().strip())
 
     def start_agent(self):
         """A canned sandbox in which the terminal agent is real, with nothing between it and its
@@ -132,17 +162,15 @@ class Servers:
         home = self.scratch / "home"
         home.mkdir(exist_ok=True)
         taken = is_taken(DEBUG_PORT)
-        process = self.spawn(*(OWN_NETWORK if taken else ()), self.daemon, HERE / "created.json",
-                             HERE / "info.json", str(DEBUG_PORT), self.agent, text=True,
-                             stdout=subprocess.PIPE, env=os.environ | {"HOME": str(home)})
+        process = self.spawn("agent", *(OWN_NETWORK if taken else ()), self.daemon,
+                             HERE / "created.json", HERE / "info.json", str(DEBUG_PORT),
+                             self.agent, text=True, stdout=subprocess.PIPE,
+                             env=os.environ | {"HOME": str(home)})
         if not process.stdout.readline():
             raise Unavailable(f"port {DEBUG_PORT} is not free")
         if taken:
             self.prefixes["agent"] = ["nsenter", f"--net=/proc/{process.pid}/ns/net"]
         self.urls["agent"] = f"http://localhost:{DEBUG_PORT}"
-
-    def start_api(self):
-        self.start_daemon()
 
     def start_nginx(self, daemon_port):
         plain, tls, daemon_tls = free_port(), free_port(), free_port()
@@ -158,7 +186,7 @@ class Servers:
         config = self.scratch / "nginx.conf"
         config.write_text(text)
         nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-        process = self.spawn(nginx, "-c", config, "-p", self.scratch, "-e",
+        process = self.spawn("daemon", nginx, "-c", config, "-p", self.scratch, "-e",
                              self.scratch / "nginx.log")
         wait_for(plain, process)
         self.urls["api"] = f"http://127.0.0.1:{plain}"
@@ -166,7 +194,5 @@ class Servers:
         self.urls["daemon_tls"] = f"https://127.0.0.1:{daemon_tls}"
 
     def stop(self):
-        for process in reversed(self.processes):
-            process.terminate()
-        for process in self.processes:
-            process.wait()
+        for family in list(self.processes):
+            self.end(family)

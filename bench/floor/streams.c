@@ -50,7 +50,7 @@ static void open_next(void) {
   curl_multi_add_handle(multi.curl, easy);
 }
 
-static void on_fill(uv_idle_t *idle) {
+static void on_fill(uv_check_t *check) {
   /* Not from inside curl's callback. */
   if (http2 && waiting > 0 && opened % A_CONNECTION == 1) return;
   while (to_open > 0 && opened < wanted && waiting < A_CONNECTION) {
@@ -58,7 +58,7 @@ static void on_fill(uv_idle_t *idle) {
     open_next();
     if (http2 && opened % A_CONNECTION == 1) return;
   }
-  if (opened == wanted) uv_idle_stop(idle);
+  if (opened == wanted) uv_check_stop(check);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
@@ -105,13 +105,14 @@ int main(int argc, char **argv) {
   streams = calloc(wanted, sizeof *streams);
   if (streams == NULL) bench_die("out of memory");
   const uint64_t before = bench_resident_bytes();
-  uv_idle_t idle;
-  uv_idle_init(&multi.loop, &idle);
-  uv_idle_start(&idle, on_fill);
+  uv_check_t check;
+  uv_check_init(&multi.loop, &check);
+  uv_check_start(&check, on_fill);
+  on_fill(&check);
   while (to_open > 0) {
-    uv_run(&multi.loop, UV_RUN_NOWAIT);
+    uv_run(&multi.loop, UV_RUN_ONCE);
   }
-  uv_idle_stop(&idle);
+  uv_check_stop(&check);
   run_for(bench_number("settle_ms", 2000));
   bench_note("stream_bytes", (double)(bench_resident_bytes() - before) / wanted);
   events = 0;

@@ -10,6 +10,7 @@ const number = (key, fallback) => Number(options[key] ?? fallback)
 let cpu, wall
 const latencies = []
 const notes = {}
+const real = number('real', 0) !== 0 // processes of e2b-host, not the canned server's
 const nowUs = () => Number(process.hrtime.bigint() / 1000n)
 
 function start() {
@@ -65,7 +66,7 @@ const cases = {
 
   async run_command(sandbox) {
     await repeated(async () => {
-      const result = await sandbox.commands.run('hello')
+      const result = await sandbox.commands.run(real ? 'echo hello' : 'hello')
       if (result.exitCode !== 0 || result.stdout !== 'hello\n') throw new Error('a bad result')
     }, 2000, 500)
   },
@@ -204,19 +205,26 @@ const cases = {
   async streams(sandbox) {
     const wanted = number('streams', 1000)
     let events = 0
+    // Real ones print the time of the day.
+    const ahead = real ? (performance.timeOrigin + performance.now()) * 1000 - nowUs() : 0
     const onStdout = (data) => {
-      latencies.push(nowUs() - Number(data))
-      events++
+      for (const line of data.trimEnd().split('\n')) {
+        latencies.push(nowUs() + ahead - Number(line))
+        events++
+      }
     }
+    const line = real
+      ? "exec {nothing}<> <(:); while :; do printf '%016d\\n' ${EPOCHREALTIME/[.,]/}; read -t 1 -u $nothing; done"
+      : 'tick'
     const before = process.memoryUsage.rss()
     let opened = 0
     const worker = async () => {
       while (opened++ < wanted) {
-        await sandbox.commands.run('tick', { background: true, onStdout, timeoutMs: 0 })
+        await sandbox.commands.run(line, { background: true, onStdout, timeoutMs: 0 })
       }
     }
-    await Promise.all(Array.from({ length: 100 }, worker))
-    await new Promise((done) => setTimeout(done, 2000))
+    await Promise.all(Array.from({ length: number('at_once', 100) }, worker))
+    await new Promise((done) => setTimeout(done, number('settle_ms', 2000)))
     notes.stream_bytes = (process.memoryUsage.rss() - before) / wanted
     events = 0
     start()

@@ -279,7 +279,7 @@ async fn streams(bench: Rc<Bench>) {
         });
     }
     let _all_started = gate.acquire_many(A_CONNECTION as u32).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_millis(bench.number("settle_ms", 2000))).await;
     bench.stream_bytes.set((status_kb("VmRSS") - before) as f64 * 1024.0 / wanted as f64);
     events.set(0);
     bench.start();
