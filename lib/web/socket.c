@@ -115,6 +115,7 @@ static void on_upgraded(void *cls, struct MHD_Connection *connection, void *stat
     e2b__free(it);
     if (x->stream != NULL) e2b_http_stream_close(x->stream);
     MHD_upgrade_action(upgraded, MHD_UPGRADE_ACTION_CLOSE);
+    e2b__web_wake(x->web); /* libmicrohttpd closes it when it runs next */
     return;
   }
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
