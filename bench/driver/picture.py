@@ -10,7 +10,7 @@ LABELS = {"ours": "libe2b (1x)", "floor": "its bare parts", "rust": "Rust, reqwe
           "js": "JavaScript e2b", "ws": "Node, ws", "go": "Go, gorilla"}
 MEMORY = "memory a stream"
 ROW, LEFT, WIDTH, RIGHT, TOP = 22, 250, 560, 130, 92
-LOWEST = -0.3  # power of ten at the left edge
+LOWEST = -0.85  # power of ten at the left edge
 
 
 def multiples(row, metric, unit):
@@ -38,8 +38,21 @@ def lines_of(rows):
                 yield label, found, f"{ours:,.{digits}f} {unit.replace('CPU s', 's')}"
 
 
+def remarks_of(rows):
+    """Of the cases that stand beside nobody."""
+    for row in rows:
+        if not multiples(row, row["show"], row["unit"]):
+            name = row["case"] + (f" [{row['variant']}]" if row["variant"] else "")
+            found = [f"{t['metric']} {t['value']:.3g}" for t in row["targets"] if t["value"]]
+            ours = row["figures"].get(row["show"], {}).get("ours")
+            if not found and ours is not None:
+                found = [f"{ours['median']:,.0f} {row['unit']}"]
+            yield f"{name}: {', '.join(found) or 'no figure'}"
+
+
 def draw(rows, machine, date, quick=False):
     lines = list(lines_of(rows))
+    remarks = list(remarks_of(rows))
     most = max([max(found.values()) for _, found, _ in lines] + [10])
     decades = math.ceil(math.log10(most))
 
@@ -47,7 +60,8 @@ def draw(rows, machine, date, quick=False):
         power = max(math.log10(multiple), LOWEST)
         return LEFT + WIDTH * (power - LOWEST) / (decades - LOWEST)
 
-    height = TOP + ROW * len(lines) + 40
+    bottom = TOP + ROW * len(lines) + 40
+    height = bottom + 16 * len(remarks)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
            f'height="{height}" font-family="sans-serif" font-size="12">',
            '<rect width="100%" height="100%" fill="#ffffff"/>',
@@ -66,11 +80,14 @@ def draw(rows, machine, date, quick=False):
     for decade in range(decades + 1):
         line_x = x(10**decade)
         color, width = (COLORS["ours"], 2) if decade == 0 else ("#dddddd", 1)
-        out.append(f'<line x1="{line_x:.0f}" x2="{line_x:.0f}" y1="{TOP - 4}" y2="{height - 30}" '
+        out.append(f'<line x1="{line_x:.0f}" x2="{line_x:.0f}" y1="{TOP - 4}" y2="{bottom - 30}" '
                    f'stroke="{color}" stroke-width="{width}"/><text x="{line_x:.0f}" '
-                   f'y="{height - 14}" text-anchor="middle" fill="#555555">{10**decade:,}x</text>')
+                   f'y="{bottom - 14}" text-anchor="middle" fill="#555555">{10**decade:,}x</text>')
     for index, (label, found, ours) in enumerate(lines):
         out += line(label, found, ours, TOP + ROW * index + 10, x)
+    for index, remark in enumerate(remarks):
+        out.append(f'<text x="12" y="{bottom + 16 * index + 4}" fill="#555555" font-size="11">'
+                   f'{escape(remark)}</text>')
     return "\n".join(out) + "\n</svg>\n"
 
 
