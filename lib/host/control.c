@@ -126,13 +126,6 @@ static void not_yet(e2b__host_request_t *request, const char *id, const cJSON *b
                          request->path);
 }
 
-static void health(e2b__host_request_t *request, const char *id, const cJSON *body) {
-  static const char text[] = "Health check successful";
-  (void)id;
-  (void)body;
-  e2b__host_answer_bytes(request, 200, "text/plain; charset=utf-8", text, sizeof text - 1);
-}
-
 /* ---- which is which ---- */
 
 /* `*` stands for one part of the path, the id. */
@@ -141,7 +134,6 @@ static const struct {
   const char *path;
   e2b__host_operation_t *run;
 } operations[] = {
-    {"GET", "/health", health},
     {"POST", "/sandboxes", e2b__host_create_v1},
     {"POST", "/v2/sandboxes", e2b__host_create_v2},
     {"GET", "/sandboxes", e2b__host_list_v1},
@@ -215,12 +207,16 @@ static bool is_sandbox_id(const char *id) {
   return len > 0;
 }
 
+static void no_operation(e2b__host_request_t *request) {
+  e2b__host_answer_error(request, 404, "no matching operation was found");
+}
+
 static void on_finish(e2b__host_request_t *request) {
   char id[300] = "";
   e2b__host_operation_t *run = find(request, id, sizeof id);
   cJSON *body = NULL;
   if (run == NULL) {
-    e2b__host_answer_error(request, 404, "no matching operation was found");
+    no_operation(request);
     return;
   }
   if (strstr(request->path, "/sandboxes/") != NULL && id[0] != '\0' && !is_sandbox_id(id)) {
@@ -247,6 +243,15 @@ static void no_key(e2b__host_request_t *request) {
                              : "authorization header is missing: X-API-KEY");
 }
 
+/* What needs no key: of a body that anybody may send nothing is kept. */
+static void health(e2b__host_request_t *request) {
+  static const char text[] = "Health check successful";
+  if (strcmp(request->method, "GET") == 0)
+    e2b__host_answer_bytes(request, 200, "text/plain; charset=utf-8", text, sizeof text - 1);
+  else
+    no_operation(request);
+}
+
 static const e2b__host_handler_t control_handler = {
     .finish = on_finish, .gone = e2b__host_waiter_gone, .ceiling = E2B__HOST_JSON_CEILING};
 
@@ -263,10 +268,11 @@ static void preflight(e2b__host_request_t *request) {
 
 void e2b__host_control_route(e2b__host_request_t *request) {
   const char *key = e2b__host_header(request, "X-API-KEY");
-  bool open = strcmp(request->path, "/health") == 0;
   if (strcmp(request->method, "OPTIONS") == 0)
     e2b__host_answer_with(request, preflight);
-  else if (!open && (key == NULL || !e2b__host_secret_equal(key, request->host->api_key)))
+  else if (strcmp(request->path, "/health") == 0)
+    e2b__host_answer_with(request, health);
+  else if (key == NULL || !e2b__host_secret_equal(key, request->host->api_key))
     e2b__host_answer_with(request, no_key);
   else
     request->handler = &control_handler;

@@ -77,6 +77,8 @@ static void control_plane(void **state) {
   assert_says(answer, "401", "Invalid API key");
   ask("POST /sandboxes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", answer);
   assert_says(answer, "401", "Invalid API key");
+  ask("POST /health HTTP/1.1\r\nHost: localhost\r\n" LENGTH, answer);
+  assert_says(answer, "404", "no matching operation");
   /* A short body is not asked for either if its client asks first. */
   ask("POST /sandboxes HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
       "Content-Length: 5\r\n\r\n",
