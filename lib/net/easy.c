@@ -248,7 +248,7 @@ static long connect_timeout_ms(e2b__exchange_t *exchange) {
 /* Large pieces for as long as the streams are few. Of thousands nearly all are idle, and each would
  * hold a page more of memory, the buffer's first. */
 static long receive_buffer(const e2b__exchange_t *exchange) {
-  enum { FEW = 1000, LARGE_BUFFER = 64 * 1024, OF_MANY = 1024 };
+  enum { FEW = 1000, OF_MANY = 1024 };
   const e2b__http_request_t *request = &exchange->request;
   if (request->buffer_bytes > 0) return request->buffer_bytes;
   if (!request->stream) return SMALL_BUFFER;
