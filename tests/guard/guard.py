@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Counts what an operation costs: instructions and allocations, ours and the bare parts', with
-callgrind, which is repeatable where a clock is not. Fails when ours takes more than its bound.
+callgrind, which is repeatable where a clock is not; and the memory of an idle stream. Fails when
+ours takes more than its bound.
 
     tests/guard/guard.py BUILD [CASE...]       BUILD has bench/ built with optimisation
 
@@ -27,10 +28,11 @@ class Case:
     name: str
     program: str  # bench/cases/PROGRAM and bench/floor/PROGRAM
     arguments: dict
-    operations: int
+    operations: int  # 0: as many as the program says it did
     instructions: float  # ours divided by the floor's, at most
     allocations: int  # of the library itself, for each operation, at most
     metadata: int = 0  # bytes of it in what get_info answers, beside what is there
+    memory: float = 0  # of an idle stream, ours divided by the floor's, at most; 0: not looked at
 
 
 CASES = [
@@ -39,11 +41,25 @@ CASES = [
     # Much to read: here a copy more of it shows, 60,000 bytes of an answer, 256 KB of output.
     Case("get_info_large", "get_info", {}, 40, 7.7, 7, metadata=60000),
     Case("run_command_output", "run_command", {"output": 32768}, 40, 1.09, 19),
+    # Events of streams, one a second each. The first 250 have large buffers, which shows in 900.
+    Case("streams", "streams", {"streams": 200, "seconds": 4}, 0, 1.32, 0, memory=1.2),
     # Of a key's way the floor keeps nothing for a reconnect, and has one owner of it all.
     Case("terminal_echo", "terminal_echo", {}, 2000, 1.52, 0),
     # Frames of 32 KB; ours acknowledges each of them, the floor every second one.
     Case("terminal_flood", "terminal_flood", {"total": 16 << 20}, 512, 1.58, 0),
 ]
+
+
+def result_of(output):
+    """The line of JSON that a program prints."""
+    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+
+
+def stream_bytes(command, environment):
+    """Resident memory of an idle stream, of as many as fit into the usual 1,024 descriptors."""
+    done = subprocess.run([*command, "streams=900", "seconds=1"], env=environment, check=True,
+                          stdout=subprocess.PIPE, text=True, timeout=300)
+    return result_of(done.stdout)["stream_bytes"]
 
 
 def count(command, environment, operations):
@@ -58,6 +74,8 @@ def count(command, environment, operations):
         dump = Path(f"{out}.1")
         if done.returncode != 0 or not dump.exists():
             raise SystemExit(f"{' '.join(command)}:\n{done.stdout}")
+        if operations == 0:
+            operations = result_of(done.stdout)["operations"]
         instructions = allocations = 0
         inside = False
         with open(dump) as lines:
@@ -74,9 +92,11 @@ def count(command, environment, operations):
 def check(case, build, environment):
     arguments = {"in_flight": 1, "at_once": 1, "warm_up": 50, "count": case.operations}
     arguments |= case.arguments
-    found = {}
+    found, memory = {}, {}
     for who, folder in (("floor", "floor"), ("ours", "cases")):
         command = [f"{build}/bench/{folder}/{case.program}"]
+        if case.memory:
+            memory[who] = stream_bytes(command, environment)
         command += [f"{name}={value}" for name, value in arguments.items()]
         found[who] = count(command, environment, case.operations)
     ratio = found["ours"][0] / found["floor"][0]
@@ -85,6 +105,12 @@ def check(case, build, environment):
     print(f"{case.name:20} instructions {found['ours'][0]:,.0f}, floor {found['floor'][0]:,.0f}: "
           f"x{ratio:.3f} (at most {case.instructions}); allocations of the library {allocations} "
           f"(at most {case.allocations}): {'ok' if ok else 'PAST ITS BOUND'}", flush=True)
+    if case.memory:
+        ratio = memory["ours"] / memory["floor"]
+        print(f"{case.name:20} bytes a stream {memory['ours']:,.0f}, floor {memory['floor']:,.0f}: "
+              f"x{ratio:.3f} (at most {case.memory}): "
+              f"{'ok' if ratio <= case.memory else 'PAST ITS BOUND'}", flush=True)
+        ok = ok and ratio <= case.memory
     return ok
 
 
