@@ -113,9 +113,22 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
     return CURL_PREREQFUNC_ABORT;
   }
   exchange->connected = true;
+  exchange->connecting = false;
   e2b__exchange_touch(exchange);
   e2b__origin_connected(exchange);
   return CURL_PREREQFUNC_OK;
+}
+
+/* Not always the first: the kept-alive connection that it was to go by may have been dead. */
+static int on_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
+  (void)purpose;
+  e2b__exchange_t *exchange = ctx;
+  if (!exchange->connecting) {
+    exchange->connecting = true;
+    e2b__exchange_touch(exchange);
+    e2b__exchange_arm(exchange);
+  }
+  return e2b__http_socket_opened(exchange->http, fd);
 }
 
 /* --- setting up --- */
@@ -155,8 +168,7 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
   SET(easy, CURLOPT_MAXAGE_CONN, 118L);
   SET(easy, CURLOPT_TCP_NODELAY, 1L);
-  SET(easy, CURLOPT_SOCKOPTFUNCTION, e2b__http_socket_opened);
-  SET(easy, CURLOPT_SOCKOPTDATA, http);
+  SET(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_opened);
   SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
   SET(easy, CURLOPT_CLOSESOCKETDATA, http);
   SET(easy, CURLOPT_USERAGENT, options->user_agent);
@@ -205,11 +217,12 @@ static CURLcode set_exchange(e2b__exchange_t *exchange) {
   SET(easy, CURLOPT_READDATA, exchange);
   SET(easy, CURLOPT_SEEKDATA, exchange);
   SET(easy, CURLOPT_PREREQDATA, exchange);
+  SET(easy, CURLOPT_SOCKOPTDATA, exchange);
   return rc;
 }
 
 /* Up to here a body is copied, and leaves in one piece with the head. */
-enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024, LARGE_BUFFER = 64 * 1024 };
+enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024 };
 /* What the kernel copies out of the nearest cache: at 64 KB, a gigabyte costs a tenth more. */
 enum { UPLOAD_BUFFER = 32 * 1024 };
 
@@ -248,7 +261,7 @@ static long connect_timeout_ms(e2b__exchange_t *exchange) {
 /* Large pieces for as long as the streams are few. Of thousands nearly all are idle, and each would
  * hold a page more of memory, the buffer's first. */
 static long receive_buffer(const e2b__exchange_t *exchange) {
-  enum { FEW = 1000, OF_MANY = 1024 };
+  enum { FEW = 250, LARGE_BUFFER = 64 * 1024, OF_MANY = 1024 };
   const e2b__http_request_t *request = &exchange->request;
   if (request->buffer_bytes > 0) return request->buffer_bytes;
   if (!request->stream) return SMALL_BUFFER;

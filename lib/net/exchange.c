@@ -25,9 +25,9 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
     return latest;
   }
   if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
-  if (!exchange->connected) {
+  if (exchange->connecting) {
     const uint64_t latest =
-        e2b__time_after(exchange->started_ms, exchange->http->options.connect_timeout_ms);
+        e2b__time_after(exchange->activity_ms, exchange->http->options.connect_timeout_ms);
     if (latest < due) {
       due = latest;
       *clock = E2B_CLOCK_CONNECT;
@@ -105,6 +105,7 @@ void e2b__exchange_run(e2b__exchange_t *exchange) {
   }
   if (rc == 0) {
     exchange->state = E2B__EXCHANGE_RUNNING;
+    exchange->connecting = true;
     exchange->started_ms = exchange->activity_ms = uv_now(http->loop);
     http->stats.started++;
     http->in_curl++;

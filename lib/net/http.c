@@ -211,9 +211,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
 
 /* The watch of a socket is made here, where refusing costs one connection: a socket callback that
  * fails makes curl give up every transfer of the multi. */
-int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
-  (void)purpose;
-  e2b__http_t *http = ctx;
+int e2b__http_socket_opened(e2b__http_t *http, curl_socket_t fd) {
   forget_poll(http, fd); /* of a socket that was closed in silence */
   if (poll_of(http, fd) == NULL) return CURL_SOCKOPT_ERROR;
   fcntl(fd, F_SETFD, FD_CLOEXEC); /* curl leaves it to us: not for the application's children */

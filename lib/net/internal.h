@@ -80,6 +80,7 @@ struct e2b__exchange {
   int refusal;               /* what on_data answered */
   bool got_head;             /* of the answer, to its last line */
   bool got_body;             /* of the answer */
+  bool connecting;           /* since activity_ms */
   bool connected;            /* the request may be on the wire */
   bool connector;            /* opens a connection that others wait for */
   bool fresh;                /* not on a connection that is up */
@@ -96,7 +97,8 @@ struct e2b__exchange {
 /* http.c */
 void e2b__http_after_curl(e2b__http_t *http);
 void e2b__http_handle_closed(e2b__http_t *http);
-int e2b__http_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose);
+/* What CURLOPT_SOCKOPTFUNCTION answers. */
+int e2b__http_socket_opened(e2b__http_t *http, curl_socket_t fd);
 int e2b__http_socket_close(void *ctx, curl_socket_t fd);
 
 /* easy.c */
