@@ -58,7 +58,7 @@ typedef struct e2b_client_options {
 
   unsigned max_retries; /* of safe requests; default 3; UINT_MAX for none */
   /* HTTP/1.1: how many short requests are under way at once; the others wait in line. Default 64.
-   */
+   * Over HTTP/2 it is 100 to a server, and nobody waits longer than 100 ms for that. */
   unsigned max_in_flight;
   size_t max_response_bytes; /* of a collected answer, files read whole included; default 64 MiB */
   size_t max_output_bytes;   /* collected of each of stdout and stderr; default 16 MiB */

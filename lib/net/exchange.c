@@ -24,6 +24,12 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
     *clock = E2B_CLOCK_CONNECT;
     return latest;
   }
+  if (exchange->state == E2B__EXCHANGE_WAITING) {
+    const uint64_t patience = e2b__origin_patience(exchange);
+    if (patience >= due) return due;
+    *clock = E2B_CLOCK_NONE;
+    return patience;
+  }
   if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
   if (exchange->connecting) {
     const uint64_t latest =
@@ -72,6 +78,12 @@ static void on_clock(uv_timer_t *timer) {
   e2b_clock_t clock;
   if (next_due(exchange, &clock) > uv_now(http->loop)) {
     e2b__exchange_arm(exchange);
+    return;
+  }
+  if (clock == E2B_CLOCK_NONE) { /* the patience of one in line */
+    exchange->impatient = true;
+    e2b__exchange_arm(exchange);
+    e2b__queue_push(http->queue, &http->settle);
     return;
   }
   /* Somebody may have kept the loop from reading for so long: one look at the sockets first. */
@@ -188,7 +200,7 @@ static void put_idle(e2b__exchange_t *exchange) {
     return;
   }
   http->idle_count++;
-  e2b__list_append(&http->idle, &exchange->node);
+  e2b__list_append(http->idle.next, &exchange->node); /* in front: the next one finds it in cache */
 }
 
 /* Out of every list, timer and queue, in one place. */
@@ -315,8 +327,9 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->runs_again = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
       exchange->fresh = false;
-  exchange->counted = exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
-      false;
+  exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
+      exchange->impatient = false;
+  exchange->place = NULL;
   exchange->state = E2B__EXCHANGE_WAITING;
   if (exchange->why == NULL) exchange->why = e2b__malloc(CURL_ERROR_SIZE);
   if (exchange->why == NULL || e2b__origin_enter(exchange) != 0) {

@@ -54,11 +54,12 @@ void e2b__http_after_curl(e2b__http_t *http) {
     e2b__exchange_discard(E2B__CONTAINER(node, e2b__exchange_t, node));
   }
   read_messages(http);
-  e2b__http_admit(http);
 }
 
 static void on_settle(e2b__task_t *task) {
-  e2b__http_after_curl(E2B__CONTAINER(task, e2b__http_t, settle));
+  e2b__http_t *http = E2B__CONTAINER(task, e2b__http_t, settle);
+  e2b__http_after_curl(http);
+  if (!http->closing) e2b__http_admit(http);
 }
 
 /* The multi ran out of memory in the middle of what it did: some transfer may have no socket or no

@@ -71,6 +71,7 @@ struct e2b__exchange {
   e2b__http_request_t request;
   const e2b__http_events_t *events;
   void *ctx;
+  size_t *place; /* what counts it as short and in flight; NULL: nothing does */
   size_t body_sent;
   unsigned runs_again; /* after curl was out of memory */
   uint64_t entered_ms; /* when it was asked for */
@@ -84,7 +85,7 @@ struct e2b__exchange {
   bool connected;            /* the request may be on the wire */
   bool connector;            /* opens a connection that others wait for */
   bool fresh;                /* not on a connection that is up */
-  bool counted;              /* in http->short_in_flight */
+  bool impatient;            /* has waited in line for long enough */
   bool paused;               /* wanted by the owner */
   bool starved;              /* the body's source had nothing */
   bool refused;              /* an answer that is an error has come before the body's end */
@@ -135,6 +136,8 @@ void e2b__exchange_free_idle(e2b__exchange_t *exchange);
 int e2b__origin_enter(e2b__exchange_t *exchange);
 /* Takes it out, wherever it is, and gives its place to the next. */
 void e2b__origin_leave(e2b__exchange_t *exchange);
+/* Until when it waits in line for the sake of the ceiling; UINT64_MAX: as long as it takes. */
+uint64_t e2b__origin_patience(const e2b__exchange_t *exchange);
 /* A connection is up. */
 void e2b__origin_connected(e2b__exchange_t *exchange);
 /* The addresses, for CURLOPT_RESOLVE, unless curl has them: *line is NULL then. */

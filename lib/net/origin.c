@@ -8,11 +8,20 @@
 /* The line in front of the multi. curl walks all the handles it holds whenever one ends, and opens
  * a connection for each that finds none free; so it gets only what can go now:
  *   - over HTTP/1.1, max_in_flight short exchanges in all; streams are not counted;
+ *   - over HTTP/2, as many short ones of a server as one connection carries: on a second one they
+ *     cost a third more, and gain nothing while answers come fast. Where answers come slowly, what
+ *     has waited for PATIENCE_MS goes all the same, on connections of its own; so the ceiling
+ *     delays a call by no more than that, however far away the server is;
  *   - over TLS, where it may become HTTP/2, the first exchange opens a connection alone, and the
  *     others follow when it is up, up to the number of streams that a connection carries. The next
  *     connection is opened the same way, before the last is full. */
 
-enum { STREAMS_A_CONNECTION = 100, ADDRESSES_LAST_MS = 60000, ASKED_AT_ONCE = 16 };
+enum {
+  STREAMS_A_CONNECTION = 100, /* what servers allow: 100, 128 or 250 */
+  PATIENCE_MS = 100,
+  ADDRESSES_LAST_MS = 60000,
+  ASKED_AT_ONCE = 16
+};
 
 typedef enum origin_version { UNKNOWN, HTTP_1, HTTP_2 } origin_version;
 
@@ -28,11 +37,12 @@ struct e2b__origin {
   e2b__list_t line;
   e2b__list_t resolving;
   size_t in_flight;
-  size_t most_in_flight; /* at once, ever */
-  size_t capacity;       /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
-  bool admitting;        /* in use by the loop that lets in */
-  bool connecting;       /* a connector is on its way */
-  const char *dial_host; /* the name to resolve: its own, or the proxy's */
+  size_t most_in_flight;  /* at once, ever */
+  size_t short_in_flight; /* of those in flight now, over HTTP/2 */
+  size_t capacity;        /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
+  bool admitting;         /* in use by the loop that lets in */
+  bool connecting;        /* a connector is on its way */
+  const char *dial_host;  /* the name to resolve: its own, or the proxy's */
   uint16_t dial_port;
   bool needs_no_lookup;
   bool has_choice;  /* of addresses */
@@ -156,13 +166,22 @@ void e2b__origin_leave(e2b__exchange_t *exchange) {
     origin->in_flight--;
     exchange->http->stats.in_flight--;
     if (exchange->request.stream) exchange->http->stats.streams--;
-    if (exchange->counted) exchange->http->short_in_flight--;
+    if (exchange->place != NULL) --*exchange->place;
     if (exchange->connector) origin->connecting = false;
     if (origin->in_flight == 0) origin->capacity = 0; /* the connections may go at any time now */
   }
   make_runnable(origin);
   exchange->origin = NULL;
-  exchange->connector = exchange->counted = false;
+  exchange->connector = false;
+  exchange->place = NULL;
+}
+
+uint64_t e2b__origin_patience(const e2b__exchange_t *exchange) {
+  const e2b__origin_t *origin = exchange->origin;
+  if (origin->version == HTTP_1 || exchange->request.stream || exchange->impatient) {
+    return UINT64_MAX;
+  }
+  return exchange->entered_ms + PATIENCE_MS;
 }
 
 void e2b__origin_connected(e2b__exchange_t *exchange) {
@@ -248,14 +267,23 @@ static void resolve_and_run(e2b__exchange_t *exchange) {
 
 typedef enum verdict { GO, WAIT_FOR_CONNECTION, WAIT_FOR_PLACE } verdict;
 
+/* Whether the ceiling of short exchanges leaves room for one more; what counts it is noted. */
+static bool find_place(e2b__origin_t *origin, e2b__exchange_t *exchange) {
+  e2b__http_t *http = origin->http;
+  if (exchange->request.stream) return true;
+  if (origin->version == HTTP_2) {
+    if (origin->short_in_flight >= STREAMS_A_CONNECTION && !exchange->impatient) return false;
+    exchange->place = &origin->short_in_flight;
+  } else {
+    if (http->short_in_flight >= http->options.max_in_flight) return false;
+    exchange->place = &http->short_in_flight;
+  }
+  return true;
+}
+
 /* May the first in line go? If it has to open a connection of its own, it is marked. */
 static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
-  const e2b__http_t *http = origin->http;
-  exchange->counted = origin->version != HTTP_2 && !exchange->request.stream;
-  if (exchange->counted && http->short_in_flight >= http->options.max_in_flight) {
-    exchange->counted = false;
-    return WAIT_FOR_PLACE;
-  }
+  if (!find_place(origin, exchange)) return WAIT_FOR_PLACE;
   if (origin->version == HTTP_1) {
     /* No more connections were ever opened than were in use at once: with all of them in use curl
      * need not walk through thousands to find none that is free. */
@@ -264,7 +292,7 @@ static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
   }
   if (origin->in_flight < origin->capacity) return GO;
   if (origin->connecting) {
-    exchange->counted = false;
+    exchange->place = NULL;
     return WAIT_FOR_CONNECTION;
   }
   origin->connecting = true;
@@ -279,7 +307,7 @@ static void let_in(e2b__exchange_t *exchange) {
   http->stats.waiting--;
   http->stats.in_flight++;
   if (exchange->request.stream) http->stats.streams++;
-  if (exchange->counted) http->short_in_flight++;
+  if (exchange->place != NULL) ++*exchange->place;
   e2b__origin_t *origin = exchange->origin;
   if (++origin->in_flight > origin->most_in_flight) origin->most_in_flight = origin->in_flight;
   exchange->state = E2B__EXCHANGE_RESOLVING; /* not in line any more, whatever comes next */
