@@ -43,9 +43,10 @@ void *e2b__arena_alloc(e2b__arena_t *arena, size_t size) {
 }
 
 void *e2b__arena_calloc(e2b__arena_t *arena, size_t count, size_t size) {
-  if (size != 0 && count > SIZE_MAX / size) return NULL;
-  void *piece = e2b__arena_alloc(arena, count * size);
-  if (piece != NULL) memset(piece, 0, count * size);
+  size_t total; /* a division would cost more than all the rest */
+  if (__builtin_mul_overflow(count, size, &total)) return NULL;
+  void *piece = e2b__arena_alloc(arena, total);
+  if (piece != NULL) memset(piece, 0, total);
   return piece;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/envelope.h"
 
+#include <endian.h>
+#include <string.h>
+
 enum {
   KNOWN_FLAGS = E2B__ENVELOPE_COMPRESSED | E2B__ENVELOPE_END_STREAM,
   /* Up to here the room for an announced payload is taken at once; beyond it the buffer grows with
@@ -30,8 +33,9 @@ void e2b__envelope_decoder_free(e2b__envelope_decoder_t *decoder) {
 }
 
 static size_t announced(const char *prefix) {
-  const unsigned char *p = (const unsigned char *)prefix;
-  return (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+  uint32_t len;
+  memcpy(&len, prefix + 1, sizeof len);
+  return be32toh(len);
 }
 
 static int check(const e2b__envelope_decoder_t *decoder, const char *prefix) {
@@ -109,12 +113,12 @@ int e2b__envelope_next(e2b__envelope_decoder_t *decoder, const char **data, size
   }
   if (gathered->len > 0) return next_gathered(decoder, data, len, envelope);
   if (*len < E2B__ENVELOPE_PREFIX) return gather(decoder, E2B__ENVELOPE_PREFIX, data, len);
-  int rc = check(decoder, *data);
+  const char *prefix = *data;
+  int rc = check(decoder, prefix);
   if (rc != 0) return fail(decoder, rc);
-  size_t whole = E2B__ENVELOPE_PREFIX + announced(*data);
+  size_t whole = E2B__ENVELOPE_PREFIX + announced(prefix);
   if (*len < whole) return gather(decoder, whole, data, len);
-  rc = deliver(*data, *data + E2B__ENVELOPE_PREFIX, envelope);
   *data += whole;
   *len -= whole;
-  return rc;
+  return deliver(prefix, prefix + E2B__ENVELOPE_PREFIX, envelope);
 }

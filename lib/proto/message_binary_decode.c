@@ -8,109 +8,115 @@ enum { LARGEST_NUMBER = (1 << 29) - 1 };
 
 typedef struct reader {
   e2b__arena_t *arena;
+  int rc;
   const char *why;
 } reader;
 
-/* A stretch of input that is being read. */
+/* Where reading goes on; NULL after a fault, which the reader then knows. */
+typedef const unsigned char *position;
+
+/* A stretch of input. `at` NULL: a fault. */
 typedef struct span {
-  const unsigned char *at;
-  const unsigned char *end;
+  position at;
+  position end;
 } span;
 
-static int fault(reader *r, const char *why) {
+/* Returned in registers: this is where a small message spends its time. */
+typedef struct varint {
+  position next; /* NULL: a fault */
+  uint64_t value;
+} varint;
+
+static position fault(reader *r, const char *why) {
   r->why = why;
-  return E2B_EPROTOCOL;
+  r->rc = E2B_EPROTOCOL;
+  return NULL;
 }
 
-static int long_varint(reader *r, span *in, uint64_t *value) {
+static position no_memory(reader *r) {
+  r->rc = E2B_ENOMEM;
+  return NULL;
+}
+
+static varint long_varint(reader *r, position at, position end) {
   uint64_t bits = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {
-    if (in->at == in->end) return fault(r, "the message ends inside a varint");
-    unsigned char byte = *in->at++;
+    if (at == end) return (varint){fault(r, "the message ends inside a varint"), 0};
+    const unsigned char byte = *at++;
     if (shift == 63 && byte > 1) break;
     bits |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80) {
-      *value = bits;
-      return 0;
-    }
+    if (byte < 0x80) return (varint){at, bits};
   }
-  return fault(r, "a varint is longer than 64 bits");
+  return (varint){fault(r, "a varint is longer than 64 bits"), 0};
 }
 
-static inline int take_varint(reader *r, span *in, uint64_t *value) {
-  const size_t left = (size_t)(in->end - in->at);
-  if (left > 0 && in->at[0] < 0x80) {
-    *value = *in->at++;
-    return 0;
+static inline varint take_varint(reader *r, position at, position end) {
+  if (at < end && at[0] < 0x80) return (varint){at + 1, at[0]};
+  if (end - at > 1 && at[1] < 0x80) { /* the length of most output */
+    return (varint){at + 2, (at[0] & 0x7fu) | (unsigned)at[1] << 7};
   }
-  if (left > 1 && in->at[1] < 0x80) { /* the length of most output */
-    *value = (in->at[0] & 0x7fu) | (unsigned)in->at[1] << 7;
-    in->at += 2;
-    return 0;
+  return long_varint(r, at, end);
+}
+
+static inline span take_bytes(reader *r, position at, position end, uint64_t len) {
+  if (len > (uint64_t)(end - at)) {
+    return (span){fault(r, "a length reaches past the message's end"), NULL};
   }
-  return long_varint(r, in, value);
+  return (span){at, at + len};
 }
 
-static inline int take_bytes(reader *r, span *in, uint64_t len, span *bytes) {
-  if (len > (uint64_t)(in->end - in->at))
-    return fault(r, "a length reaches past the message's end");
-  bytes->at = in->at;
-  bytes->end = in->at += len;
-  return 0;
+static inline span take_length(reader *r, position at, position end) {
+  const varint len = take_varint(r, at, end);
+  if (len.next == NULL) return (span){NULL, NULL};
+  return take_bytes(r, len.next, end, len.value);
 }
 
-static inline int take_length(reader *r, span *in, span *bytes) {
-  uint64_t len;
-  int rc = take_varint(r, in, &len);
-  return rc != 0 ? rc : take_bytes(r, in, len, bytes);
-}
-
-static inline int take_tag(reader *r, span *in, uint32_t *number, unsigned *wire) {
-  uint64_t tag;
-  int rc = take_varint(r, in, &tag);
-  if (rc != 0) return rc;
-  if (tag >> 3 == 0 || tag >> 3 > LARGEST_NUMBER) return fault(r, "invalid field number");
-  *number = (uint32_t)(tag >> 3);
-  *wire = (unsigned)(tag & 7);
-  return 0;
+/* A field's number and wire type, as one value. */
+static inline varint take_tag(reader *r, position at, position end) {
+  varint tag = take_varint(r, at, end);
+  if (tag.next != NULL && (tag.value >> 3 == 0 || tag.value >> 3 > LARGEST_NUMBER)) {
+    tag.next = fault(r, "invalid field number");
+  }
+  return tag;
 }
 
 /* The value of a field nobody knows, groups excepted. */
-static int skip_plain(reader *r, span *in, unsigned wire) {
-  uint64_t ignored;
-  span bytes;
+static position skip_plain(reader *r, position at, position end, unsigned wire) {
   switch (wire) {
-  case WIRE_VARINT: return take_varint(r, in, &ignored);
-  case WIRE_FIXED64: return take_bytes(r, in, 8, &bytes);
-  case WIRE_LENGTH: return take_length(r, in, &bytes);
-  case WIRE_FIXED32: return take_bytes(r, in, 4, &bytes);
+  case WIRE_VARINT: return take_varint(r, at, end).next;
+  case WIRE_FIXED64: return take_bytes(r, at, end, 8).end;
+  case WIRE_LENGTH: return take_length(r, at, end).end;
+  case WIRE_FIXED32: return take_bytes(r, at, end, 4).end;
   default: return fault(r, "invalid wire type");
   }
 }
 
 /* Groups are an encoding that nobody writes any more, yet a reader has to get past them. */
-static int skip_group(reader *r, span *in, uint32_t number) {
-  uint32_t open[E2B__MESSAGE_DEPTH];
+static position skip_group(reader *r, position at, position end, uint64_t number) {
+  uint64_t open[E2B__MESSAGE_DEPTH];
   size_t depth = 0;
   open[depth++] = number;
   while (depth > 0) {
-    unsigned wire;
-    int rc = take_tag(r, in, &number, &wire);
-    if (rc != 0) return rc;
+    const varint tag = take_tag(r, at, end);
+    if (tag.next == NULL) return NULL;
+    at = tag.next;
+    const unsigned wire = tag.value & 7;
     if (wire == WIRE_GROUP_END) {
-      if (open[--depth] != number) return fault(r, "a group ends that was not begun");
+      if (open[--depth] != tag.value >> 3) return fault(r, "a group ends that was not begun");
     } else if (wire == WIRE_GROUP) {
       if (depth == E2B__MESSAGE_DEPTH) return fault(r, "the message is nested too deeply");
-      open[depth++] = number;
-    } else if ((rc = skip_plain(r, in, wire)) != 0) {
-      return rc;
+      open[depth++] = tag.value >> 3;
+    } else {
+      at = skip_plain(r, at, end, wire);
+      if (at == NULL) return NULL;
     }
   }
-  return 0;
+  return at;
 }
 
-static int skip(reader *r, span *in, uint32_t number, unsigned wire) {
-  return wire == WIRE_GROUP ? skip_group(r, in, number) : skip_plain(r, in, wire);
+static position skip(reader *r, position at, position end, uint64_t tag) {
+  return (tag & 7) == WIRE_GROUP ? skip_group(r, at, end, tag >> 3)
+                                 : skip_plain(r, at, end, tag & 7);
 }
 
 static void store_scalar(const e2b__field_t *field, void *slot, uint64_t bits) {
@@ -127,96 +133,121 @@ static void store_scalar(const e2b__field_t *field, void *slot, uint64_t bits) {
   }
 }
 
-static int store_string(reader *r, span bytes, e2b__str_t *str) {
+/* The functions below answer false after a fault. */
+
+static void store_bytes(span bytes, e2b__str_t *str) {
   str->ptr = (const char *)bytes.at;
   str->len = (size_t)(bytes.end - bytes.at);
-  if (e2b__utf8_valid(str->ptr, str->len)) return 0;
-  return fault(r, "string field contains invalid UTF-8");
+}
+
+static bool store_string(reader *r, span bytes, e2b__str_t *str) {
+  store_bytes(bytes, str);
+  return e2b__utf8_valid(str->ptr, str->len) ||
+         fault(r, "string field contains invalid UTF-8") != NULL;
 }
 
 /* A map entry is a message with the key as field 1 and the value as field 2. */
-static int store_pair(reader *r, span in, e2b__str_pair_t *pair) {
+static bool store_pair(reader *r, span in, e2b__str_pair_t *pair) {
   pair->name = pair->value = E2B__STR("");
   while (in.at < in.end) {
-    uint32_t number;
-    unsigned wire;
-    span bytes;
-    int rc = take_tag(r, &in, &number, &wire);
-    if (rc != 0) return rc;
-    if (number > 2 || wire != WIRE_LENGTH) {
-      rc = skip(r, &in, number, wire);
+    const varint tag = take_tag(r, in.at, in.end);
+    if (tag.next == NULL) return false;
+    in.at = tag.next;
+    if (tag.value >> 3 > 2 || (tag.value & 7) != WIRE_LENGTH) {
+      in.at = skip(r, in.at, in.end, tag.value);
     } else {
-      rc = take_length(r, &in, &bytes);
-      if (rc == 0) rc = store_string(r, bytes, number == 1 ? &pair->name : &pair->value);
+      const span bytes = take_length(r, in.at, in.end);
+      if (bytes.at == NULL) return false;
+      if (!store_string(r, bytes, tag.value >> 3 == 1 ? &pair->name : &pair->value)) return false;
+      in.at = bytes.end;
     }
-    if (rc != 0) return rc;
+    if (in.at == NULL) return false;
   }
-  return 0;
+  return true;
 }
 
-static int store_timestamp(reader *r, span in, e2b__timestamp_t *t) {
+static bool store_timestamp(reader *r, span in, e2b__timestamp_t *t) {
   while (in.at < in.end) {
-    uint32_t number;
-    unsigned wire;
-    uint64_t bits;
-    int rc = take_tag(r, &in, &number, &wire);
-    if (rc != 0) return rc;
-    if (number > 2 || wire != WIRE_VARINT) {
-      rc = skip(r, &in, number, wire);
-    } else if ((rc = take_varint(r, &in, &bits)) == 0) {
-      if (number == 1) t->seconds = (int64_t)bits;
-      if (number == 2) t->nanos = (int32_t)(uint32_t)bits;
+    const varint tag = take_tag(r, in.at, in.end);
+    if (tag.next == NULL) return false;
+    in.at = tag.next;
+    if (tag.value >> 3 > 2 || (tag.value & 7) != WIRE_VARINT) {
+      in.at = skip(r, in.at, in.end, tag.value);
+    } else {
+      const varint bits = take_varint(r, in.at, in.end);
+      if (tag.value >> 3 == 1) t->seconds = (int64_t)bits.value;
+      if (tag.value >> 3 == 2) t->nanos = (int32_t)(uint32_t)bits.value;
+      in.at = bits.next;
     }
-    if (rc != 0) return rc;
+    if (in.at == NULL) return false;
   }
-  return 0;
+  return true;
 }
 
-/* `blank`: nothing is set in the struct yet. */
-static int read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
-                        int depth);
-
-static int store_length(reader *r, const e2b__field_t *field, span bytes, void *slot, bool blank,
-                        int depth) {
-  switch (field->type) {
-  case E2B__FIELD_STRING: return store_string(r, bytes, slot);
-  case E2B__FIELD_BYTES:
-    *(e2b__str_t *)slot = (e2b__str_t){(const char *)bytes.at, (size_t)(bytes.end - bytes.at)};
-    return 0;
-  case E2B__FIELD_TIMESTAMP: return store_timestamp(r, bytes, slot);
-  case E2B__FIELD_MAP: return store_pair(r, bytes, slot);
-  default: return read_message(r, field->sub, bytes, slot, blank, depth + 1);
-  }
-}
-
-/* The rest of a field whose wire type is the table's. */
-static int read_field(reader *r, const e2b__field_t *field, span *in, void *message, int depth) {
-  uint64_t bits = 0;
-  span bytes = {NULL, NULL};
-  bool scalar = e2b__field_wire(field) == WIRE_VARINT;
-  int rc = scalar ? take_varint(r, in, &bits) : take_length(r, in, &bytes);
-  if (rc != 0) return rc;
-  /* A message that comes twice merges. */
-  const bool blank = field->type != E2B__FIELD_MESSAGE || e2b__field_is_list(field) ||
-                     e2b__load_pointer(e2b__field_slot(field, message)) == NULL;
+static position read_scalar(reader *r, const e2b__field_t *field, position at, position end,
+                            void *message) {
+  const varint bits = take_varint(r, at, end);
+  if (bits.next == NULL) return NULL;
   void *slot = e2b__field_add(field, message, r->arena);
-  if (slot == NULL) return E2B_ENOMEM;
-  if (!scalar) return store_length(r, field, bytes, slot, blank, depth);
-  store_scalar(field, slot, bits);
-  return 0;
+  if (slot == NULL) return no_memory(r);
+  store_scalar(field, slot, bits.value);
+  return bits.next;
 }
 
-static int read_packed(reader *r, const e2b__field_t *field, span *in, void *message, int depth) {
-  span values;
-  int rc = take_length(r, in, &values);
-  while (rc == 0 && values.at < values.end) {
-    rc = read_field(r, field, &values, message, depth);
+static bool read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
+                         int depth);
+
+/* A message that comes twice merges. */
+static bool store_message(reader *r, const e2b__field_t *field, span bytes, void *message,
+                          int depth) {
+  const e2b__message_t *type = field->sub;
+  void *slot = e2b__field_slot(field, message);
+  void *nested = e2b__field_is_list(field) ? NULL : e2b__load_pointer(slot);
+  const bool blank = nested == NULL;
+  if (e2b__field_is_list(field)) {
+    nested = e2b__field_add(field, message, r->arena);
+  } else if (blank) {
+    nested = e2b__arena_calloc(r->arena, 1, type->size);
+    e2b__store_pointer(slot, nested);
   }
-  return rc;
+  if (nested == NULL) return no_memory(r) != NULL;
+  return read_message(r, type, bytes, nested, blank, depth + 1);
+}
+
+static bool store_length(reader *r, const e2b__field_t *field, span bytes, void *message,
+                         int depth) {
+  if (field->type == E2B__FIELD_MESSAGE) return store_message(r, field, bytes, message, depth);
+  void *slot = e2b__field_is_list(field) || field->type == E2B__FIELD_TIMESTAMP
+                   ? e2b__field_add(field, message, r->arena)
+                   : e2b__field_slot(field, message);
+  if (slot == NULL) return no_memory(r) != NULL;
+  switch (field->type) {
+  case E2B__FIELD_BYTES: store_bytes(bytes, slot); return true;
+  case E2B__FIELD_STRING: return store_string(r, bytes, slot);
+  case E2B__FIELD_MAP: return store_pair(r, bytes, slot);
+  default: return store_timestamp(r, bytes, slot);
+  }
+}
+
+static inline position read_length(reader *r, const e2b__field_t *field, position at, position end,
+                                   void *message, int depth) {
+  const span bytes = take_length(r, at, end);
+  if (bytes.at == NULL) return NULL;
+  return store_length(r, field, bytes, message, depth) ? bytes.end : NULL;
+}
+
+static position read_packed(reader *r, const e2b__field_t *field, position at, position end,
+                            void *message) {
+  const span values = take_length(r, at, end);
+  at = values.at;
+  while (at != NULL && at < values.end) {
+    at = read_scalar(r, field, at, values.end, message);
+  }
+  return at;
 }
 
 /* Numbers mostly count from 1 without a gap, so the first look hits. */
-static const e2b__field_t *find(const e2b__message_t *type, uint32_t number) {
+static inline const e2b__field_t *find(const e2b__message_t *type, uint64_t number) {
   if (number <= type->count && type->fields[number - 1].number == number) {
     return &type->fields[number - 1];
   }
@@ -226,38 +257,48 @@ static const e2b__field_t *find(const e2b__message_t *type, uint32_t number) {
   return NULL;
 }
 
-static int read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
-                        int depth) {
-  const e2b__field_t *chosen = NULL; /* of a oneof, the last */
-  if (depth > E2B__MESSAGE_DEPTH) return fault(r, "the message is nested too deeply");
-  while (in.at < in.end) {
-    uint32_t number;
-    unsigned wire;
-    int rc = take_tag(r, &in, &number, &wire);
-    if (rc != 0) return rc;
-    const e2b__field_t *field = find(type, number);
-    if (field != NULL && wire == e2b__field_wire(field)) {
-      rc = read_field(r, field, &in, message, depth);
-      if (rc == 0 && (field->flags & E2B__ONEOF) != 0) {
-        if (!blank && chosen != field) e2b__field_clear_others(type, field, message);
-        blank = false;
-        chosen = field;
-      }
-    } else if (field != NULL && wire == WIRE_LENGTH && e2b__field_is_list(field)) {
-      rc = read_packed(r, field, &in, message, depth); /* of a scalar, or it had matched */
-    } else {
-      rc = skip(r, &in, number, wire);
-    }
-    if (rc != 0) return rc;
+static inline position read_field(reader *r, const e2b__field_t *field, uint64_t tag, position at,
+                                  position end, void *message, int depth) {
+  const unsigned wire = tag & 7;
+  if (field == NULL) return skip(r, at, end, tag);
+  if (wire == e2b__field_wire(field)) {
+    return wire == WIRE_LENGTH ? read_length(r, field, at, end, message, depth)
+                               : read_scalar(r, field, at, end, message);
   }
-  return 0;
+  /* A list of anything else than scalars had matched. */
+  if (wire == WIRE_LENGTH && e2b__field_is_list(field)) {
+    return read_packed(r, field, at, end, message);
+  }
+  return skip(r, at, end, tag);
+}
+
+/* `blank`: nothing is set in the struct yet. */
+static bool read_message(reader *r, const e2b__message_t *type, span in, void *message, bool blank,
+                         int depth) {
+  const e2b__field_t *chosen = NULL; /* of a oneof, the last */
+  position at = in.at;
+  if (depth > E2B__MESSAGE_DEPTH) return fault(r, "the message is nested too deeply") != NULL;
+  while (at < in.end) {
+    const varint tag = take_tag(r, at, in.end);
+    if (tag.next == NULL) return false;
+    const e2b__field_t *field = find(type, tag.value >> 3);
+    at = read_field(r, field, tag.value, tag.next, in.end, message, depth);
+    if (at == NULL) return false;
+    if (field != NULL && (field->flags & E2B__ONEOF) != 0 &&
+        (tag.value & 7) == e2b__field_wire(field)) {
+      if (!blank && chosen != field) e2b__field_clear_others(type, field, message);
+      blank = false;
+      chosen = field;
+    }
+  }
+  return true;
 }
 
 int e2b__message_decode_binary(const e2b__message_t *type, const char *data, size_t len,
                                e2b__arena_t *arena, void *message, const char **why) {
-  reader r = {arena, NULL};
-  span in = {(const unsigned char *)data, (const unsigned char *)data + len};
-  int rc = read_message(&r, type, in, message, true, 0);
+  reader r = {arena, 0, NULL};
+  const span in = {(position)data, (position)data + len};
+  read_message(&r, type, in, message, true, 0);
   *why = r.why;
-  return rc;
+  return r.rc;
 }
