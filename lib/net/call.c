@@ -35,7 +35,8 @@ static void finish(e2b__call_t *call, e2b__call_result_t *result) {
   result->buffer = &body;
   result->maybe_received = call->maybe_received;
   result->attempts = call->attempts;
-  memset(call, 0, sizeof *call);
+  call->http = NULL; /* it is over */
+  call->exchange = NULL;
   done(ctx, result);
   e2b__buffer_free(&body);
 }

@@ -3,6 +3,9 @@
 
 #include <endian.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/utf8.h"
 
@@ -21,13 +24,9 @@ bool e2b__json_scan_end(e2b__json_scan_t *scan) {
   return e2b__json_scan_peek(scan) == '\0' && scan->at == scan->end && scan->fault == NULL;
 }
 
-static bool unexpected(e2b__json_scan_t *scan) {
+bool e2b__json_scan_unexpected(e2b__json_scan_t *scan) {
   return e2b__json_scan_fail(scan, scan->at == scan->end ? "unexpected end of JSON text"
                                                          : "syntax error in JSON text");
-}
-
-bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c) {
-  return e2b__json_scan_take(scan, c) || unexpected(scan);
 }
 
 bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word) {
@@ -35,7 +34,7 @@ bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word) {
   e2b__json_scan_peek(scan);
   if (scan->fault != NULL || (size_t)(scan->end - scan->at) < len ||
       memcmp(scan->at, word, len) != 0) {
-    return unexpected(scan);
+    return e2b__json_scan_unexpected(scan);
   }
   scan->at += len;
   return true;
@@ -53,6 +52,17 @@ static uint64_t zero_bytes(uint64_t word) {
 
 inline size_t e2b__json_plain_run(const char *s, size_t len) {
   size_t i = 0;
+#ifdef __SSE2__
+  for (; len - i >= 16; i += 16) {
+    const __m128i text = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
+    /* As signed bytes, those above ASCII are less than a blank too. */
+    const __m128i special = _mm_or_si128(_mm_cmplt_epi8(text, _mm_set1_epi8(0x20)),
+                                         _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
+                                                      _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))));
+    const unsigned which = (unsigned)_mm_movemask_epi8(special);
+    if (which != 0) return i + (size_t)__builtin_ctz(which);
+  }
+#endif
   for (; len - i >= 8; i += 8) {
     uint64_t word;
     memcpy(&word, s + i, sizeof word);
@@ -243,7 +253,7 @@ bool e2b__json_scan_number(e2b__json_scan_t *scan, e2b__json_token_t *token) {
     good = good && exponent > 0;
     p += exponent;
   }
-  if (p == scan->at) return unexpected(scan);
+  if (p == scan->at) return e2b__json_scan_unexpected(scan);
   if (!good) return e2b__json_scan_fail(scan, "invalid number in JSON text");
   token->ptr = scan->at;
   token->len = (size_t)(p - scan->at);

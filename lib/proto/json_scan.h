@@ -43,8 +43,12 @@ static inline bool e2b__json_scan_take(e2b__json_scan_t *scan, char c) {
   scan->at++;
   return true;
 }
-/* The same, but anything else is a fault. */
-bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c);
+/* Records that what comes next is not what should; false. */
+bool e2b__json_scan_unexpected(e2b__json_scan_t *scan);
+/* Takes `c`; anything else is a fault. */
+static inline bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c) {
+  return e2b__json_scan_take(scan, c) || e2b__json_scan_unexpected(scan);
+}
 bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token);
 bool e2b__json_scan_number(e2b__json_scan_t *scan, e2b__json_token_t *token);
 /* Takes `word` (true, false, null). */
@@ -67,7 +71,7 @@ size_t e2b__json_unescape_text(e2b__json_token_t token, char *out);
 enum { E2B__JSON_WORD = 64 };
 e2b__json_token_t e2b__json_plain_word(e2b__json_token_t token, char room[E2B__JSON_WORD]);
 
-/* How many bytes at `s` need neither escaping nor a look at UTF-8. Looks at eight at a time, so the
+/* How many bytes at `s` need neither escaping nor a look at UTF-8. Looks at many at a time, so the
  * last seven of `len` may be plain and not counted. */
 size_t e2b__json_plain_run(const char *s, size_t len);
 

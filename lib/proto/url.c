@@ -140,6 +140,7 @@ int e2b__url_escape(e2b__buffer_t *out, const char *s, size_t len) {
   for (size_t i = 0; i < len; i++) {
     escaped += !is_alnum(s[i]) && s[i] != '-' && s[i] != '.' && s[i] != '_' && s[i] != '~';
   }
+  if (escaped == 0) return e2b__buffer_append(out, s, len);
   int rc = e2b__buffer_reserve(out, len + 2 * escaped);
   if (rc != 0) return rc;
   char *to = out->data + out->len;
