@@ -56,27 +56,23 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
   return due;
 }
 
-static void on_clock(uv_timer_t *timer);
-
-/* A clock that is pushed forward by traffic is not set anew each time: the timer looks, when it
- * fires, whether the time has really come. */
+/* A clock that is pushed forward by traffic is not set anew each time: when it rings, it looks
+ * whether the time has really come. */
 void e2b__exchange_arm(e2b__exchange_t *exchange) {
   e2b_clock_t clock;
   const uint64_t due = next_due(exchange, &clock);
-  const uint64_t now = uv_now(exchange->http->loop);
   if (due == UINT64_MAX) {
-    uv_timer_stop(&exchange->timer);
-  } else if (exchange->armed_ms > due || !uv_is_active((uv_handle_t *)&exchange->timer)) {
-    exchange->armed_ms = due;
-    uv_timer_start(&exchange->timer, on_clock, due > now ? due - now : 0, 0);
+    e2b__clock_unset(&exchange->clock);
+  } else if (exchange->clock.due_ms > due || !e2b__clock_is_set(&exchange->clock)) {
+    e2b__http_set_clock(exchange->http, &exchange->clock, due);
   }
 }
 
-static void on_clock(uv_timer_t *timer) {
-  e2b__exchange_t *exchange = timer->data;
+void e2b__exchange_clock_rang(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
+  const uint64_t now = uv_now(http->loop);
   e2b_clock_t clock;
-  if (next_due(exchange, &clock) > uv_now(http->loop)) {
+  if (next_due(exchange, &clock) > now) {
     e2b__exchange_arm(exchange);
     return;
   }
@@ -90,7 +86,7 @@ static void on_clock(uv_timer_t *timer) {
   if (!exchange->overdue && (clock == E2B_CLOCK_CONNECT || clock == E2B_CLOCK_SILENCE ||
                              clock == E2B_CLOCK_FIRST_EVENT)) {
     exchange->overdue = true;
-    uv_timer_start(timer, on_clock, OVERDUE_MS, 0);
+    e2b__http_set_clock(http, &exchange->clock, now + OVERDUE_MS);
     return;
   }
   e2b__exchange_fail(exchange, E2B_ETIMEDOUT, clock, NULL);
@@ -154,16 +150,9 @@ static void on_nudge(e2b__task_t *task) {
   e2b__http_after_curl(http);
 }
 
-static void on_timer_closed(uv_handle_t *handle) {
-  e2b__exchange_t *exchange = handle->data;
-  e2b__http_t *http = exchange->http;
+void e2b__exchange_free_idle(e2b__exchange_t *exchange) {
   e2b__free(exchange->why);
   e2b__free(exchange);
-  e2b__http_handle_closed(http);
-}
-
-void e2b__exchange_free_idle(e2b__exchange_t *exchange) {
-  uv_close((uv_handle_t *)&exchange->timer, on_timer_closed);
 }
 
 static e2b__exchange_t *take_idle(e2b__http_t *http) {
@@ -178,10 +167,7 @@ static e2b__exchange_t *take_idle(e2b__http_t *http) {
   e2b__list_init(&exchange->node);
   e2b__list_init(&exchange->line);
   e2b__task_init(&exchange->nudge, on_nudge);
-  uv_timer_init(http->loop, &exchange->timer);
-  uv_unref((uv_handle_t *)&exchange->timer);
-  exchange->timer.data = exchange;
-  http->open_handles++;
+  e2b__clock_init(&exchange->clock);
   return exchange;
 }
 
@@ -208,7 +194,7 @@ static void detach(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
   const bool in_multi =
       exchange->state == E2B__EXCHANGE_RUNNING || exchange->state == E2B__EXCHANGE_CANCELLED;
-  uv_timer_stop(&exchange->timer);
+  e2b__clock_unset(&exchange->clock);
   if (in_multi) {
     assert(http->in_curl == 0);
     /* The socket callbacks may come from here. */
@@ -350,7 +336,7 @@ void e2b__exchange_cancel(e2b__exchange_t *exchange) {
     return;
   }
   exchange->state = E2B__EXCHANGE_CANCELLED;
-  uv_timer_stop(&exchange->timer);
+  e2b__clock_unset(&exchange->clock);
   e2b__queue_cancel(&exchange->nudge);
   e2b__list_remove(&exchange->node);
   e2b__list_append(&http->ended, &exchange->node);

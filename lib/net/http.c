@@ -113,6 +113,33 @@ static void on_timer(uv_timer_t *timer) {
   }
 }
 
+/* --- the exchanges' clocks --- */
+
+static void watch_clocks(e2b__http_t *http);
+
+static void on_clocks(uv_timer_t *timer) {
+  e2b__http_t *http = timer->data;
+  e2b__clock_t *clock;
+  http->clocks_ring_ms = UINT64_MAX;
+  while ((clock = e2b__wheel_take(&http->clocks, uv_now(http->loop))) != NULL) {
+    e2b__exchange_clock_rang(E2B__CONTAINER(clock, e2b__exchange_t, clock));
+  }
+  watch_clocks(http);
+}
+
+static void watch_clocks(e2b__http_t *http) {
+  const uint64_t now = uv_now(http->loop);
+  const uint64_t next = http->clocks.next_ms;
+  if (next >= http->clocks_ring_ms) return;
+  http->clocks_ring_ms = next;
+  uv_timer_start(&http->clocks_timer, on_clocks, next > now ? next - now : 0, 0);
+}
+
+void e2b__http_set_clock(e2b__http_t *http, e2b__clock_t *clock, uint64_t due_ms) {
+  e2b__wheel_set(&http->clocks, uv_now(http->loop), clock, due_ms);
+  watch_clocks(http);
+}
+
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
   (void)multi;
   e2b__http_t *http = ctx;
@@ -284,11 +311,16 @@ e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *a
   uv_timer_init(loop, &http->timer);
   uv_unref((uv_handle_t *)&http->timer);
   http->timer.data = http;
-  http->open_handles = 1;
+  uv_timer_init(loop, &http->clocks_timer);
+  uv_unref((uv_handle_t *)&http->clocks_timer);
+  http->clocks_timer.data = http;
+  e2b__wheel_init(&http->clocks, uv_now(loop));
+  http->clocks_ring_ms = UINT64_MAX;
+  http->open_handles = 2; /* the timers */
   return http;
 }
 
-static void on_main_timer_closed(uv_handle_t *handle) {
+static void on_timer_closed(uv_handle_t *handle) {
   e2b__http_handle_closed(handle->data);
 }
 
@@ -312,8 +344,8 @@ void e2b__http_close(e2b__http_t *http, void (*closed)(void *ctx), void *ctx) {
   for (size_t fd = 0; fd < http->polls_size; fd++) {
     if (http->polls[fd] != NULL) uv_close((uv_handle_t *)&http->polls[fd]->handle, on_poll_closed);
   }
-  uv_timer_stop(&http->timer);
-  uv_close((uv_handle_t *)&http->timer, on_main_timer_closed);
+  uv_close((uv_handle_t *)&http->timer, on_timer_closed);
+  uv_close((uv_handle_t *)&http->clocks_timer, on_timer_closed);
 }
 
 void e2b__http_get_stats(const e2b__http_t *http, e2b__http_stats_t *stats) {

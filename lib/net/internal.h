@@ -3,6 +3,7 @@
 #define E2B_LIB_NET_INTERNAL_H
 
 #include "base/list.h"
+#include "base/wheel.h"
 #include "net/dns.h"
 #include "net/http.h"
 
@@ -21,7 +22,10 @@ struct e2b__http {
   uint16_t proxy_port;
 
   CURLM *multi;
-  uv_timer_t timer;         /* curl's */
+  uv_timer_t timer;    /* curl's */
+  e2b__wheel_t clocks; /* of the exchanges */
+  uv_timer_t clocks_timer;
+  uint64_t clocks_ring_ms;  /* when it fires; UINT64_MAX: it does not run */
   struct e2b__poll **polls; /* by descriptor */
   size_t polls_size;
   unsigned in_curl; /* depth of calls into the multi: above zero nothing may be added or removed */
@@ -66,8 +70,8 @@ struct e2b__exchange {
   e2b__http_t *http;
   e2b__origin_t *origin;
   e2b__exchange_state_t state;
-  CURL *easy; /* from RUNNING on: who waits in line needs none */
-  uv_timer_t timer;
+  CURL *easy;         /* from RUNNING on: who waits in line needs none */
+  e2b__clock_t clock; /* of its clocks the one that runs out next */
   e2b__http_request_t request;
   const e2b__http_events_t *events;
   void *ctx;
@@ -77,7 +81,6 @@ struct e2b__exchange {
   uint64_t entered_ms; /* when it was asked for */
   uint64_t started_ms; /* when it entered the multi */
   uint64_t activity_ms;
-  uint64_t armed_ms;         /* when the timer fires, if it runs */
   int refusal;               /* what on_data answered */
   bool got_head;             /* of the answer, to its last line */
   bool got_body;             /* of the answer */
@@ -96,6 +99,7 @@ struct e2b__exchange {
 };
 
 /* http.c */
+void e2b__http_set_clock(e2b__http_t *http, e2b__clock_t *clock, uint64_t due_ms);
 void e2b__http_after_curl(e2b__http_t *http);
 void e2b__http_handle_closed(e2b__http_t *http);
 /* What CURLOPT_SOCKOPTFUNCTION answers. */
@@ -114,8 +118,10 @@ int e2b__exchange_configure(e2b__exchange_t *exchange);
 /* exchange.c */
 /* Something came or went: silence begins anew. */
 void e2b__exchange_touch(e2b__exchange_t *exchange);
-/* Sets the timer for the clock that runs out next. */
+/* Sets the clock that runs out next. */
 void e2b__exchange_arm(e2b__exchange_t *exchange);
+/* The time that was set is over. */
+void e2b__exchange_clock_rang(e2b__exchange_t *exchange);
 /* It waits for a name now, and that is part of connecting. */
 void e2b__exchange_resolving(e2b__exchange_t *exchange);
 /* Puts it into the multi. */
