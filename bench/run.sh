@@ -37,7 +37,7 @@ note "all there"
 install_js() {
   command -v npm >/dev/null || { has_apt && apt_install build/bench-npm.log npm; } || return 1
   mkdir -p "$there/js" && cp bench/peers/js/* "$there/js/" &&
-    (cd "$there/js" && npm install --no-fund --no-audit --silent)
+    (cd "$there/js" && npm install --no-fund --no-audit --loglevel=error)
 }
 install_py() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || return 1
@@ -53,7 +53,7 @@ install_rust() {
 install_ws() {
   command -v npm >/dev/null || { has_apt && apt_install build/bench-npm.log npm; } || return 1
   mkdir -p "$there/ws" && cp bench/peers/ws/* "$there/ws/" &&
-    (cd "$there/ws" && npm install --no-fund --no-audit --silent)
+    (cd "$there/ws" && npm install --no-fund --no-audit --loglevel=error)
 }
 install_go() {
   command -v go >/dev/null || { has_apt && apt_install build/bench-go.log golang-go; } || return 1

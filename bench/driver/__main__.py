@@ -118,7 +118,8 @@ def measured(context, case, label, arguments):
         yield from case.measure(context, case)
         return
     runs, errors = programs.in_turn(context, case, arguments)
-    row = report.judge(case, label, runs, errors)
+    given = {who: programs.arguments_of(context, case, who, arguments) for who in runs}
+    row = report.judge(case, label, runs, errors, given)
     yield row | {"line": report.line(case, row)}
 
 

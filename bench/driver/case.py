@@ -63,5 +63,5 @@ class Case:
     rounds: int = 5
     slow_rounds: int = 3  # of peers whose runs take seconds
     quick_rounds: int = 2
-    timeout_s: int = 60
+    timeout_s: int = 60  # --quick: half of it
     measure: object = None  # instead of all that: function(context, case) that yields rows

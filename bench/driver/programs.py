@@ -94,6 +94,7 @@ def in_turn(context, case, arguments):
         peer for peer in case.peers if peer in context.peers]
     rounds = case.quick_rounds if context.quick else case.rounds
     slow_rounds = 1 if context.quick else case.slow_rounds
+    timeout_s = case.timeout_s // 2 if context.quick else case.timeout_s
     runs = {who: [] for who in everybody}
     errors = {}
     for number in range(rounds):
@@ -102,7 +103,7 @@ def in_turn(context, case, arguments):
             few = who in SLOW or (context.quick and who in context.peers)
             if who not in errors and (not few or number < slow_rounds):
                 result = context.run(who, case.program, case.servers.get(who, case.server),
-                                     arguments_of(context, case, who, arguments), case.timeout_s)
+                                     arguments_of(context, case, who, arguments), timeout_s)
                 if "error" in result:
                     errors[who] = result["error"]
                     print(f"   {case.name}: {who}: {result['error']}", file=sys.stderr)

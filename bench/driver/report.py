@@ -7,11 +7,10 @@ NAMES = {"floor": "floor", "js": "JS", "py": "Python", "rust": "Rust", "ws": "no
          "go": "Go"}
 
 
-def sizes(case, everybody):
+def sizes(arguments):
     """Who was given fewer streams than we were, and how many."""
-    ours = case.arguments.get("streams")
-    theirs = {who: case.peer_arguments.get(who, {}).get("streams", ours) for who in everybody}
-    return {who: count for who, count in theirs.items() if count != ours}
+    counts = {who: given.get("streams") for who, given in arguments.items()}
+    return {who: count for who, count in counts.items() if count != counts["ours"]}
 
 
 def broken(case, label, why):
@@ -21,13 +20,13 @@ def broken(case, label, why):
             "ok": False, "line": f"{case.name:34} | MISSED: {why}"}
 
 
-def judge(case, label, runs, errors):
+def judge(case, label, runs, errors, arguments):
     """A row: figures, ratios and targets of one variant."""
     metrics = [case.show, *case.also]
     metrics += [t.metric for t in case.targets if t.metric not in metrics]
     row = {"case": case.name, "variant": label, "errors": errors, "figures": {}, "ratios": {},
            "targets": [], "show": case.show.name, "unit": case.show.unit,
-           "sizes": sizes(case, runs)}
+           "sizes": sizes(arguments)}
     for metric in metrics:
         row["figures"][metric.name] = {
             who: programs.figure(runs, who, metric) for who in runs}
