@@ -34,10 +34,21 @@ note "all there"
 
 # ---- peers: each is left out by name when it cannot be had ----
 
+# Debian 12's Node.js is too old for the SDK; a newer one comes as an npm package.
+node_version=22.22.3
+npm_install() {
+  (cd "$1" && npm install --no-fund --no-audit --no-update-notifier --loglevel=error "${@:2}")
+}
+imports_e2b() { (cd "$there/js" && "$1" -e 'import("e2b").catch(() => process.exit(1))'); }
 install_js() {
+  local arch
   command -v npm >/dev/null || { has_apt && apt_install build/bench-npm.log npm; } || return 1
-  mkdir -p "$there/js" && cp bench/peers/js/* "$there/js/" &&
-    (cd "$there/js" && npm install --no-fund --no-audit --loglevel=error)
+  mkdir -p "$there/js" && cp bench/peers/js/* "$there/js/" && npm_install "$there/js" || return 1
+  rm -f "$there/node"
+  imports_e2b node && return
+  case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) return 1 ;; esac
+  mkdir -p "$there/newer" && npm_install "$there/newer" "node-linux-$arch@$node_version" &&
+    ln -s "newer/node_modules/node-linux-$arch/bin/node" "$there/node" && imports_e2b "$there/node"
 }
 install_py() {
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || return 1
@@ -45,15 +56,20 @@ install_py() {
   { [ -x "$there/py/bin/pip" ] || python3 -m venv "$there/py"; } &&
     "$there/py/bin/pip" install --quiet -r bench/peers/py/requirements.txt && touch "$there/py/ready"
 }
+# What Debian 12 calls cargo cannot read what reqwest needs today; cargo-web can, where there is one.
+cargo_is_new() { [[ $(cargo --version 2>/dev/null) =~ ^cargo\ 1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 85)); }
 install_rust() {
-  command -v cargo >/dev/null || { has_apt && apt_install build/bench-cargo.log cargo; } || return 1
+  if ! cargo_is_new && has_apt; then
+    apt_install build/bench-cargo.log cargo-web || apt_install build/bench-cargo.log cargo
+    hash -r
+  fi
+  command -v cargo >/dev/null || return 1
   mkdir -p "$there/rust" && cp -ru bench/peers/rust/* "$there/rust/" &&
     (cd "$there/rust" && cargo build --release --quiet --target-dir target)
 }
 install_ws() {
   command -v npm >/dev/null || { has_apt && apt_install build/bench-npm.log npm; } || return 1
-  mkdir -p "$there/ws" && cp bench/peers/ws/* "$there/ws/" &&
-    (cd "$there/ws" && npm install --no-fund --no-audit --loglevel=error)
+  mkdir -p "$there/ws" && cp bench/peers/ws/* "$there/ws/" && npm_install "$there/ws"
 }
 install_go() {
   command -v go >/dev/null || { has_apt && apt_install build/bench-go.log golang-go; } || return 1

@@ -34,11 +34,13 @@ def load_cases():
 def find_peers(folder):
     """Those that run.sh could install."""
     folder = Path(folder)
+    newer = folder / "node"
+    node = str(newer) if newer.exists() else "node"
     commands = {
-        "js": ["node", str(folder / "js" / "bench.mjs")],
+        "js": [node, str(folder / "js" / "bench.mjs")],
         "py": [str(folder / "py" / "bin" / "python"), str(BENCH / "peers" / "py" / "bench.py")],
         "rust": [str(folder / "rust" / "target" / "release" / "bench-peer")],
-        "ws": ["node", str(folder / "ws" / "bench.mjs")],
+        "ws": [node, str(folder / "ws" / "bench.mjs")],
         "go": [str(folder / "go" / "bench-peer")],
     }
     there = {"js": folder / "js" / "node_modules" / "e2b", "py": folder / "py" / "ready",
