@@ -56,8 +56,10 @@ install_py() {
   { [ -x "$there/py/bin/pip" ] || python3 -m venv "$there/py"; } &&
     "$there/py/bin/pip" install --quiet -r bench/peers/py/requirements.txt && touch "$there/py/ready"
 }
-# What Debian 12 calls cargo cannot read what reqwest needs today; cargo-web can, where there is one.
-cargo_is_new() { [[ $(cargo --version 2>/dev/null) =~ ^cargo\ 1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 85)); }
+# What Debian 12 calls cargo cannot read what reqwest needs today; its cargo-web can.
+cargo_is_new() {
+  [[ $(cargo --version 2>/dev/null) =~ ^cargo\ 1\.([0-9]+) ]] && ((BASH_REMATCH[1] >= 85))
+}
 install_rust() {
   if ! cargo_is_new && has_apt; then
     apt_install build/bench-cargo.log cargo-web || apt_install build/bench-cargo.log cargo
@@ -92,7 +94,8 @@ fi
 say "building (-O2)"
 choose_generator
 quietly build/bench.log cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release \
-  "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG" -DE2B_BUILD_BENCH=ON -DE2B_BUILD_HOST=ON -DE2B_BUILD_EXAMPLES=OFF &&
+  "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG" -DE2B_BUILD_BENCH=ON -DE2B_BUILD_HOST=ON \
+  -DE2B_BUILD_EXAMPLES=OFF &&
   quietly build/bench.log cmake --build "$build" --parallel "$(nproc)" || exit 1
 
 say "cases (figures of the client's process; xN is ours divided by theirs, the median of paired runs)"

@@ -24,7 +24,8 @@ def streams(size, quick):
 
 def measure(context, case):
     sizes = SIZES[:3] if context.quick else SIZES
-    for program, server, arguments in (("get_info", "api", get_info), ("streams", "daemon", streams)):
+    for program, server, arguments in (("get_info", "api", get_info),
+                                       ("streams", "daemon", streams)):
         runs = {size: [] for size in sizes}
         errors = {}
         for _ in range(1 if context.quick else 3):
@@ -53,7 +54,8 @@ def row(case, program, medians, errors):
             "targets": [{"metric": "CPU, the most against the fewest", "unit": "", "against": None,
                          "bound": f"<= {AT_MOST}", "value": growth, "holds": ok}],
             "by_size": {str(size): m for size, m in medians.items()},
-            "line": f"{case.name + ' [' + program + ']':34} | CPU us with {text} | x{shown} | {verdict}"}
+            "line": f"{case.name + ' [' + program + ']':34} | CPU us with {text} | x{shown} | "
+                    f"{verdict}"}
 
 
 CASES = [Case(name="growth", program="", server="", show=CPU, measure=measure)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a user gets from end to end: real processes of e2b-host, a shell each as the SDKs start them.
-No targets: most of the time and of the machine goes to the processes."""
+"""What a user gets from end to end: real processes of e2b-host, a shell each as the SDKs start
+them. No targets: most of the time and of the machine goes to the processes."""
 
 from driver.case import CPU, DELAY, MEMORY, P50, P99, RATE, STREAM_MEMORY, Case
 

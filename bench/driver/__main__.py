@@ -88,7 +88,8 @@ def main():
             servers.stop()
     missed = sum(not row["ok"] for row in rows)
     took_s = time.monotonic() - began
-    print(f"{len(rows) - missed} ok, {missed} MISSED, in {took_s // 60:.0f} min {took_s % 60:.0f} s")
+    print(f"{len(rows) - missed} ok, {missed} MISSED, "
+          f"in {took_s // 60:.0f} min {took_s % 60:.0f} s")
 
 
 def save(rows, quick):
@@ -100,8 +101,8 @@ def save(rows, quick):
 
 
 def run_case(context, case):
-    """The rows of a case, each printed when it is there. One that cannot be run has missed; the next
-    one runs."""
+    """The rows of a case, each printed when it is there. One that cannot be run has missed; the
+    next one runs."""
     variants = [(None, None)] if case.measure is not None else case.variants.items()
     for label, arguments in variants:
         began = time.monotonic()

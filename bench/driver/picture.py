@@ -4,17 +4,17 @@
 import math
 from xml.sax.saxutils import escape
 
-COLORS = {"ours": "#0b6e4f", "floor": "#9aa5b1", "rust": "#b7410e", "py": "#3572a5", "js": "#c9a800",
-          "ws": "#8e5bb5", "go": "#00a0c0"}
-LABELS = {"ours": "libe2b (1x)", "floor": "its bare parts", "rust": "Rust, reqwest", "py": "Python e2b",
-          "js": "JavaScript e2b", "ws": "Node, ws", "go": "Go, gorilla"}
+COLORS = {"ours": "#0b6e4f", "floor": "#9aa5b1", "rust": "#b7410e", "py": "#3572a5",
+          "js": "#c9a800", "ws": "#8e5bb5", "go": "#00a0c0"}
+LABELS = {"ours": "libe2b (1x)", "floor": "its bare parts", "rust": "Rust, reqwest",
+          "py": "Python e2b", "js": "JavaScript e2b", "ws": "Node, ws", "go": "Go, gorilla"}
 MEMORY = "memory a stream"
 ROW, LEFT, WIDTH, RIGHT, TOP = 22, 250, 560, 130, 92
 LOWEST = -0.85  # power of ten at the left edge
 
 
 def multiples(row, metric, unit):
-    """Everybody's figure as a multiple of ours, more being worse; {} where nobody stands beside it."""
+    """Everybody's figure as a multiple of ours, more being worse; {} where nobody else is."""
     figures = {who: figure["median"] for who, figure in row["figures"].get(metric, {}).items()
                if figure is not None and figure["median"] > 0}
     if "ours" not in figures or len(figures) < 2:
@@ -65,8 +65,8 @@ def draw(rows, machine, date, quick=False):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
            f'height="{height}" font-family="sans-serif" font-size="12">',
            '<rect width="100%" height="100%" fill="#ffffff"/>',
-           '<text x="12" y="24" font-size="16" font-weight="bold">What the others cost, in multiples '
-           'of libe2b</text>',
+           '<text x="12" y="24" font-size="16" font-weight="bold">What the others cost, in '
+           'multiples of libe2b</text>',
            f'<text x="12" y="42" fill="#555555">CPU time of the client\'s process unless named '
            f'otherwise; further right costs more. {escape(machine)}, {escape(date)}'
            f'{", a quick run" if quick else ""}.</text>']
