@@ -11,7 +11,7 @@
  *   - over HTTP/2, as many short ones of a server as one connection carries: on a second one they
  *     cost a third more, and gain nothing while answers come fast. Where answers come slowly, what
  *     has waited for PATIENCE_MS goes all the same, on connections of its own; so the ceiling
- *     delays a call by no more than that, however far away the server is;
+ *     delays a call by that and the opening of a connection, however far away the server is;
  *   - over TLS, where it may become HTTP/2, the first exchange opens a connection alone, and the
  *     others follow when it is up, up to the number of streams that a connection carries. The next
  *     connection is opened the same way, before the last is full. */
