@@ -7,8 +7,9 @@ ORDER = 5
 def case(name, server, js_memory):
     return Case(
         name=name, program="streams", server=server, show=CPU, also=(STREAM_MEMORY, DELAY),
-        arguments={"streams": 10000, "seconds": 10}, rounds=5,
-        quick={"streams": 1000, "seconds": 2, "settle_ms": 500}, quick_rounds=1, slow_rounds=1,
+        arguments={"streams": 10000, "seconds": 5},
+        quick={"streams": 1000, "seconds": 2, "settle_ms": 500}, quick_rounds=1,
+        slow=("js", "py", "rust"), slow_rounds=1,
         # The SDKs do not get 10,000 open in the time.
         peer_arguments={"js": {"streams": 1000}, "py": {"streams": 1000}}, timeout_s=90,
         targets=[Target(STREAM_MEMORY, "floor", at_most=1.1), Target(CPU, "floor", at_most=1.3),

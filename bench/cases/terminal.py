@@ -39,7 +39,7 @@ def keystroke(label, server, targets):
 CASES = []
 for size, rate in RATES.items():
     CASES += [echo(size, f"{size:,}", {"count": KEYS, "warm_up": max(size, 2000)}, KEYS // 5),
-              echo(size, f"{size:,}, paced", {"rate": rate, "count": 4 * rate}, rate // 2)]
+              echo(size, f"{size:,}, paced", {"rate": rate, "count": 2 * rate}, rate // 2)]
 CASES += [
     Case(name="terminal_flood", program="terminal_flood", server="daemon", show=PAYLOAD,
          arguments={"total": 1 << 31}, quick={"total": 1 << 29}, peers=("ws", "go"),

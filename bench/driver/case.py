@@ -61,7 +61,8 @@ class Case:
     peer_arguments: dict = field(default_factory=dict)  # by peer; what takes it too long is less
     servers: dict = field(default_factory=dict)  # of those that have another: by who
     rounds: int = 5
-    slow_rounds: int = 3  # of peers whose runs take seconds
+    slow: tuple = ("js", "py")  # peers whose runs take long, and
+    slow_rounds: int = 3  # how many they get
     quick_rounds: int = 2
     timeout_s: int = 60  # --quick: half of it
     measure: object = None  # instead of all that: function(context, case) that yields rows

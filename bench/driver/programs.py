@@ -74,7 +74,6 @@ def median(values):
     return statistics.median(values) if values else None
 
 
-SLOW = ("js", "py")  # a run of theirs takes seconds
 QUICK_PART = 4
 
 
@@ -100,7 +99,7 @@ def in_turn(context, case, arguments):
     for number in range(rounds):
         for who in everybody:
             result = None
-            few = who in SLOW or (context.quick and who in context.peers)
+            few = who in case.slow or (context.quick and who in context.peers)
             if who not in errors and (not few or number < slow_rounds):
                 result = context.run(who, case.program, case.servers.get(who, case.server),
                                      arguments_of(context, case, who, arguments), timeout_s)
