@@ -95,6 +95,45 @@ static const e2b__field_t event_response_fields[] = {
 const e2b__message_t e2b__process_event_response =
     MESSAGE("process.StartResponse", event_response_fields, e2b__process_event_response_t);
 
+enum {
+  RESPONSE_EVENT = 1 << 3 | WIRE_LENGTH,
+  EVENT_DATA = 2 << 3 | WIRE_LENGTH,
+  DATA_STDOUT = 1 << 3 | WIRE_LENGTH,
+  DATA_STDERR = 2 << 3 | WIRE_LENGTH,
+  DATA_PTY = 3 << 3 | WIRE_LENGTH
+};
+
+/* Into a field whose tag was read: its length must be all that is left. NULL when it is not. */
+static const unsigned char *enter(const unsigned char *at, const unsigned char *end) {
+  size_t len = 0;
+  for (unsigned shift = 0; at < end && shift < 28; shift += 7) {
+    len |= (size_t)(*at & 0x7f) << shift;
+    if (*at++ < 0x80) return len == (size_t)(end - at) ? at : NULL;
+  }
+  return NULL;
+}
+
+bool e2b__process_data_read(const char *message, size_t len, e2b__process_data_event_t *data) {
+  const unsigned char *at = (const unsigned char *)message;
+  const unsigned char *end = at + len;
+  if (len == 0 || *at != RESPONSE_EVENT) return false;
+  at = enter(at + 1, end);
+  if (at == NULL || at == end || *at != EVENT_DATA) return false;
+  at = enter(at + 1, end);
+  if (at == NULL || at == end) return false;
+  const unsigned char tag = *at;
+  at = enter(at + 1, end);
+  if (at == NULL) return false;
+  const e2b__str_t output = {(const char *)at, (size_t)(end - at)};
+  const e2b__str_t none = {NULL, 0};
+  switch (tag) {
+  case DATA_STDOUT: *data = (e2b__process_data_event_t){output, none, none}; return true;
+  case DATA_STDERR: *data = (e2b__process_data_event_t){none, output, none}; return true;
+  case DATA_PTY: *data = (e2b__process_data_event_t){none, none, output}; return true;
+  default: return false;
+  }
+}
+
 /* --- driving a process ------------------------------------------------------------------------ */
 
 static const e2b__field_t selector_request_fields[] = {

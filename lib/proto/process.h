@@ -119,6 +119,11 @@ typedef struct e2b__send_signal_request {
   int32_t signal; /* e2b__signal_t */
 } e2b__send_signal_request_t;
 
+/* The message that comes by the million: a StartResponse or ConnectResponse in the binary encoding
+ * that holds one data event with one output, and nothing else. Reads it without looking into
+ * tables, as e2b__message_decode() would. False: it is another, or wrong; *data is not touched. */
+bool e2b__process_data_read(const char *message, size_t len, e2b__process_data_event_t *data);
+
 extern const e2b__message_t e2b__process_list_response;
 extern const e2b__message_t e2b__process_start_request;
 extern const e2b__message_t e2b__process_event_response;

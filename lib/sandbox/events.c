@@ -39,29 +39,33 @@ static int on_exit_event(e2b_command_t *command, const e2b__process_end_event_t 
   return 0;
 }
 
+static int on_output(e2b_command_t *command, const e2b__process_data_event_t *data) {
+  if (command->pid == 0) return E2B_EPROTOCOL;
+  if (command->state != E2B__COMMAND_RUNNING) return 0;
+  if (data->stdout_data.ptr != NULL) {
+    return e2b__output_take(command, &command->outputs[0], data->stdout_data);
+  }
+  if (data->stderr_data.ptr != NULL) {
+    return e2b__output_take(command, &command->outputs[1], data->stderr_data);
+  }
+  if (data->pty_data.ptr != NULL) {
+    return e2b__output_take(command, &command->outputs[0], data->pty_data);
+  }
+  return 0;
+}
+
 static int on_event(e2b_command_t *command, const e2b__process_event_t *event) {
   if (event->start != NULL) return on_start(command, event->start);
-  if (command->pid == 0 && (event->data != NULL || event->end != NULL)) return E2B_EPROTOCOL;
-  if (event->data != NULL && command->state == E2B__COMMAND_RUNNING) {
-    const e2b__process_data_event_t *data = event->data;
-    if (data->stdout_data.ptr != NULL) {
-      return e2b__output_take(command, &command->outputs[0], data->stdout_data);
-    }
-    if (data->stderr_data.ptr != NULL) {
-      return e2b__output_take(command, &command->outputs[1], data->stderr_data);
-    }
-    if (data->pty_data.ptr != NULL) {
-      return e2b__output_take(command, &command->outputs[0], data->pty_data);
-    }
-  }
-  if (event->end != NULL && command->state == E2B__COMMAND_RUNNING) {
-    return on_exit_event(command, event->end);
+  if (event->data != NULL) return on_output(command, event->data);
+  if (event->end != NULL) {
+    if (command->pid == 0) return E2B_EPROTOCOL;
+    return command->state == E2B__COMMAND_RUNNING ? on_exit_event(command, event->end) : 0;
   }
   return 0; /* a keep-alive, or something newer than this library */
 }
 
-static int on_message(void *ctx, const char *data, size_t len) {
-  e2b_command_t *command = ctx;
+/* Any message, through the tables. */
+static int on_any_message(e2b_command_t *command, const char *data, size_t len) {
   e2b__process_event_response_t response;
   alignas(max_align_t) unsigned char room[1024]; /* enough for all but large ones in JSON */
   e2b__arena_t arena = {0};
@@ -69,12 +73,20 @@ static int on_message(void *ctx, const char *data, size_t len) {
   int rc =
       e2b__message_decode(&e2b__process_event_response, data, len,
                           e2b__daemon_encoding(command->sandbox->client), &arena, &response, NULL);
-  if (rc == 0 && response.event != NULL) {
-    e2b__command_hold(command);
-    rc = on_event(command, response.event);
-    e2b__command_drop(command);
-  }
+  if (rc == 0 && response.event != NULL) rc = on_event(command, response.event);
   e2b__arena_free(&arena);
+  return rc;
+}
+
+static int on_message(void *ctx, const char *data, size_t len) {
+  e2b_command_t *command = ctx;
+  e2b__process_data_event_t output;
+  e2b__command_hold(command);
+  int rc = e2b__daemon_encoding(command->sandbox->client) == E2B__PROTO &&
+                   e2b__process_data_read(data, len, &output)
+               ? on_output(command, &output)
+               : on_any_message(command, data, len);
+  e2b__command_drop(command);
   return rc;
 }
 

@@ -273,6 +273,51 @@ static void long_lists_keep_every_element(void **state) {
   free(entries);
 }
 
+/* Of every length that a varint's length turns at. */
+static void output_alone_is_read_the_short_way_with_the_same_result(void **state) {
+  static char text[70000];
+  static const size_t sizes[] = {0, 1, 119, 120, 127, 128, 300, 16370, 16384, sizeof text};
+  (void)state;
+  for (size_t i = 0; i < E2B__COUNT(sizes) * 3; i++) {
+    e2b__process_data_event_t data = {0}, quick;
+    e2b__process_event_t event = {.data = &data};
+    e2b__process_event_response_t sent = {&event}, back;
+    e2b__str_t *const members[] = {&data.stdout_data, &data.stderr_data, &data.pty_data};
+    *members[i % 3] = (e2b__str_t){text, sizes[i / 3]};
+    e2b__buffer_t out = E2B__BUFFER_INIT(1 << 20);
+    assert_int_equal(e2b__message_encode(&e2b__process_event_response, &sent, E2B__PROTO, &out), 0);
+    assert_int_equal(decode(&e2b__process_event_response, out.data, out.len, &back), 0);
+    assert_true(e2b__process_data_read(out.data, out.len, &quick));
+    assert_memory_equal(&quick, back.event->data, sizeof quick);
+    for (size_t len = 0; len < out.len; len += 1 + len / 8) {
+      assert_false(e2b__process_data_read(out.data, len, &quick));
+    }
+    e2b__buffer_free(&out);
+  }
+}
+
+static void anything_but_output_alone_takes_the_long_way(void **state) {
+  static const struct {
+    const char *bytes;
+    size_t len;
+  } others[] = {
+      {BYTES("\x0a\x06\x0a\x04\x08\xac\x90\x01")},             /* a start */
+      {BYTES("\x0a\x02\x22\x00")},                             /* a keep-alive */
+      {BYTES("\x0a\x02\x12\x00")},                             /* a data event without output */
+      {BYTES("\x0a\x07\x12\x05\x22\x03hi\n")},                 /* a fourth output */
+      {BYTES("\x0a\x0b\x12\x09\x0a\x03hi\n\x12\x02no")},       /* two outputs */
+      {BYTES("\x0a\x09\x12\x05\x0a\x03hi\n\x22\x00")},         /* another event behind */
+      {BYTES("\x0a\x07\x12\x05\x0a\x03hi\n\x10\x01")},         /* an unknown field behind */
+      {BYTES("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")}, /* no length at all */
+      {BYTES("\x0a\x07\x12\x05\x0a\x04hi\n")},                 /* a length past the end */
+  };
+  (void)state;
+  e2b__process_data_event_t data;
+  for (size_t i = 0; i < E2B__COUNT(others); i++) {
+    assert_false(e2b__process_data_read(others[i].bytes, others[i].len, &data));
+  }
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_teardown(f, reset)
   const struct CMUnitTest tests[] = {
@@ -290,6 +335,8 @@ int main(void) {
       TEST(map_entries_may_lack_a_key_or_a_value_or_come_in_any_order),
       TEST(repeated_scalars_are_written_packed_and_read_either_way),
       TEST(long_lists_keep_every_element),
+      TEST(output_alone_is_read_the_short_way_with_the_same_result),
+      TEST(anything_but_output_alone_takes_the_long_way),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
