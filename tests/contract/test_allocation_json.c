@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of the JSON parser runs out. A program of its own: its hooks are global. */
 
-#include <cjson/cJSON.h>
-
 #include "support/session.h"
 
 static void a_session_without_one_allocation_of_the_parser(void **state) {
@@ -14,8 +12,7 @@ static void a_session_without_any_of_the_parser(void **state) {
 }
 
 int main(void) {
-  cJSON_Hooks hooks = {starving_malloc, starving_free};
-  cJSON_InitHooks(&hooks);
+  starving_cjson();
   const struct CMUnitTest tests[] = {
       IN_BOTH(a_session_without_one_allocation_of_the_parser),
       IN_BOTH(a_session_without_any_of_the_parser),

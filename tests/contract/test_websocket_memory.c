@@ -25,21 +25,6 @@ typedef struct session {
   bool closed;
 } session;
 
-static void *lib_malloc(size_t size, void *user_data) {
-  (void)user_data;
-  return starving_malloc(size);
-}
-
-static void *lib_realloc(void *ptr, size_t size, void *user_data) {
-  (void)user_data;
-  return starving_realloc(ptr, size);
-}
-
-static void lib_free(void *ptr, void *user_data) {
-  (void)user_data;
-  starving_free(ptr);
-}
-
 static void note(session *it, int code) {
   if (it->code == 0) it->code = code;
 }
@@ -121,8 +106,7 @@ static void connect_it(session *it, bool tls) {
   if (it->websocket != NULL) talk(it);
 }
 
-/* The number of allocations when it came through, else 0. */
-static size_t run(bool tls, size_t nth, bool for_good) {
+static void run(bool tls, size_t nth) {
   session it;
   memset(&it, 0, sizeof it);
   harness_start(&it.h);
@@ -130,48 +114,44 @@ static size_t run(bool tls, size_t nth, bool for_good) {
   peer_add_headers(it.peer, "Sec-WebSocket-Protocol: a\r\n");
   harness_at_stop(&it.h, peer_stop, it.peer);
   if (tls) peer_tls(it.peer, pem.certificate, pem.key);
-  const size_t live = starving_live();
-  starving_arm(nth, for_good);
+  starving_begin();
   connect_it(&it, tls);
   e2b_websocket_release(it.websocket);
   harness_stop(&it.h);
-  const bool failed = starving_failed();
-  const size_t count = starving_count();
-  starving_arm(0, false);
-  if (starving_live() != live) {
-    fail_msg("%zu pieces are left after allocation %zu failed", starving_live() - live, nth);
-  }
   if (it.code != 0 && it.code != E2B_ENOMEM) {
     fail_msg("allocation %zu: %s", nth, e2b_code_name(it.code));
   }
-  assert_true(it.done || failed);
-  return failed ? 0 : count;
+  assert_true(it.done || starving_failed());
 }
 
-static void walk(bool tls, bool for_good) {
-  size_t nth = 1;
-  while (run(tls, nth, for_good) == 0) {
-    nth++;
-  }
-  print_message("%zu allocations\n", nth - 1);
-  assert_true(nth > 30);
+static void plain(void *ctx, size_t nth) {
+  (void)ctx;
+  run(false, nth);
+}
+
+static void over_tls(void *ctx, size_t nth) {
+  (void)ctx;
+  run(true, nth);
+}
+
+static void walk(void (*play)(void *ctx, size_t nth), bool for_good) {
+  const starving_scenario_t scenario = {"a WebSocket", play, NULL};
+  assert_true(starving_walk(&scenario, for_good, SIZE_MAX, 1) > 30);
 }
 
 static void without_one_allocation(void **state) {
   (void)state;
-  assert_true(run(false, 0, false) > 0);
-  walk(false, false);
+  walk(plain, false);
 }
 
 static void without_any_from_one_on(void **state) {
   (void)state;
-  walk(false, true);
+  walk(plain, true);
 }
 
 static void over_tls_without_one_allocation(void **state) {
   (void)state;
-  assert_true(run(true, 0, false) > 0);
-  walk(true, false);
+  walk(over_tls, false);
 }
 
 static int make_certificates(void **state) {
@@ -195,8 +175,7 @@ static int free_certificates(void **state) {
 }
 
 int main(void) {
-  static const e2b_allocator_t allocator = {lib_malloc, lib_realloc, lib_free, NULL};
-  e2b_set_allocator(&allocator);
+  starving_library();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_one_allocation),
       cmocka_unit_test(without_any_from_one_on),

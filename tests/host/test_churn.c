@@ -89,26 +89,6 @@ static double seconds(void) {
 
 /* ---- one round ---- */
 
-static void on_closed(void *flag) {
-  *(bool *)flag = true;
-}
-
-static void client_open(void) {
-  e2b_client_options options;
-  E2B_INIT(&options);
-  options.api_url = options.sandbox_url = program.url;
-  options.api_key = program.key;
-  client = e2b_client_new(&loop, &options);
-  assert_non_null(client);
-}
-
-static void client_end(void) {
-  bool closed = false;
-  e2b_client_close(client, on_closed, &closed);
-  while (!closed)
-    uv_run(&loop, UV_RUN_ONCE);
-}
-
 static bool empty(const char *path) {
   struct dirent *entry;
   bool found = false;
@@ -150,12 +130,12 @@ static void come_and_go(void **state) {
   for (size_t round = 0; round <= ROUNDS; round++) {
     double start = seconds();
     size_t before = program_resident_kb(&program);
-    client_open();
+    client = program_client(&program, &loop);
     each(make_one);
     size_t full = program_resident_kb(&program);
     double made = seconds();
     each(end_one);
-    client_end();
+    program_client_close(client, &loop);
     double ended = seconds();
     wait_until_gone();
     resident[round] = settled_kb();
@@ -184,12 +164,12 @@ static void measure(void **state) {
   (void)state;
   wanted = 1;
   for (size_t i = 0; i < IDLE_CREATES; i++) {
-    client_open();
+    client = program_client(&program, &loop);
     double start = seconds();
     each(make_one);
     took[i] = seconds() - start;
     each(end_one);
-    client_end();
+    program_client_close(client, &loop);
     wait_until_gone();
   }
   qsort(took, IDLE_CREATES, sizeof *took, ascending);

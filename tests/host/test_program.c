@@ -163,25 +163,8 @@ static bool is_mounted(const char *path) {
 
 /* ---- a client of the program ---- */
 
-static void on_closed(void *flag) {
-  *(bool *)flag = true;
-}
-
-static void client_open(void) {
-  e2b_client_options options;
-  E2B_INIT(&options);
-  options.api_url = options.sandbox_url = program.url;
-  options.api_key = program.key;
-  client = e2b_client_new(&loop, &options);
-  assert_non_null(client);
-}
-
 static void client_end(void) {
-  bool closed = false;
-  if (client == NULL) return;
-  e2b_client_close(client, on_closed, &closed);
-  while (!closed)
-    uv_run(&loop, UV_RUN_ONCE);
+  program_client_close(client, &loop);
   client = NULL;
 }
 
@@ -192,7 +175,7 @@ static void start_here(void) {
     program_errors(&program, text);
     fail_msg("it does not start: %s", text);
   }
-  client_open();
+  client = program_client(&program, &loop);
 }
 
 static int enter(void **state) {
@@ -206,7 +189,6 @@ static int enter(void **state) {
 static int leave(void **state) {
   (void)state;
   client_end();
-  uv_run(&loop, UV_RUN_DEFAULT);
   alarm(0);
   return uv_loop_close(&loop) != 0 || rmdir(state_dir) != 0 ? -1 : 0;
 }

@@ -58,17 +58,11 @@ static void open_terminals(e2b_sandbox_t *sandbox, unsigned count) {
   }
 }
 
-static void on_flag(void *flag) {
-  *(bool *)flag = true;
-}
-
 static size_t measure(bool tls) {
   const char *const args[] = {tls ? "--tls" : NULL, "--ca-dir", scratch, NULL};
   assert_true(program_start(&host, args));
   e2b_client_options options;
-  E2B_INIT(&options);
-  options.api_url = options.sandbox_url = host.url;
-  options.api_key = host.key;
+  program_client_options(&host, &options);
   if (tls) options.ca_file = authority;
   e2b_client_t *client = e2b_client_new(&loop, &options);
   e2b_future_t *future = ok(e2b_sandbox_create(client, NULL));
@@ -85,10 +79,7 @@ static size_t measure(bool tls) {
     e2b_terminal_release(terminals[opened]);
   }
   e2b_sandbox_release(sandbox);
-  bool closed = false;
-  e2b_client_close(client, on_flag, &closed);
-  while (!closed && uv_run(&loop, UV_RUN_ONCE) != 0) {
-  }
+  program_client_close(client, &loop);
   program_end(&host, SIGTERM);
   program_orphans();
   return each;
@@ -123,8 +114,6 @@ static int group_open(void **state) {
 static int group_close(void **state) {
   (void)state;
   nftw(scratch, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-  while (uv_run(&loop, UV_RUN_DEFAULT) != 0) {
-  }
   return uv_loop_close(&loop);
 }
 

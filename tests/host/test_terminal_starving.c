@@ -20,40 +20,6 @@ static uv_loop_t loop;
 static program_t host;
 static char sandbox_id[64];
 
-static void *lib_malloc(size_t size, void *user_data) {
-  (void)user_data;
-  return starving_malloc(size);
-}
-
-static void *lib_realloc(void *ptr, size_t size, void *user_data) {
-  (void)user_data;
-  return starving_realloc(ptr, size);
-}
-
-static void lib_free(void *ptr, void *user_data) {
-  (void)user_data;
-  starving_free(ptr);
-}
-
-static void host_options(e2b_client_options *options) {
-  E2B_INIT(options);
-  options->api_url = host.url;
-  options->sandbox_url = host.url;
-  options->api_key = host.key;
-}
-
-static void on_flag(void *user_data) {
-  *(bool *)user_data = true;
-}
-
-static void close_client(e2b_client_t *client) {
-  bool closed = false;
-  if (client != NULL) e2b_client_close(client, on_flag, &closed);
-  while (uv_run(&loop, UV_RUN_DEFAULT) != 0) {
-  }
-  assert_true(closed || client == NULL);
-}
-
 typedef struct seen {
   char text[4096];
   size_t len;
@@ -141,32 +107,20 @@ static bool session(e2b_client_t *client, e2b_transport_t transport) {
   return whole;
 }
 
-/* False when memory did not run out. */
-static bool run(e2b_transport_t transport, size_t nth, bool for_good) {
-  e2b_client_options options;
-  host_options(&options);
-  const size_t live = starving_live();
-  starving_arm(nth, for_good);
-  e2b_client_t *client = e2b_client_new(&loop, &options);
+static void run(void *ctx, size_t nth) {
+  const e2b_transport_t transport = *(const e2b_transport_t *)ctx;
+  (void)nth;
+  starving_begin();
+  e2b_client_t *client = program_client(&host, &loop);
   const bool whole = client != NULL && session(client, transport);
-  close_client(client);
-  const bool failed = starving_failed();
-  if (starving_live() != live) {
-    fail_msg("%zu pieces are left after the allocation %zu failed", starving_live() - live, nth);
-  }
-  starving_arm(0, false);
-  if (!failed) assert_true(whole);
-  return failed;
+  program_client_close(client, &loop);
+  if (!starving_failed()) assert_true(whole);
 }
 
 static void walk(e2b_transport_t transport, bool for_good, size_t whole, size_t stride) {
-  const bool all = getenv("E2B_TEST_ALL") != NULL;
-  assert_false(run(transport, 0, false)); /* the agent is there now */
-  size_t nth = 1;
-  while (run(transport, nth, for_good)) {
-    nth += all || nth < whole ? 1 : stride;
-  }
-  print_message("%zu allocations\n", nth);
+  /* The first time, with all the memory it wants, brings the agent into the sandbox. */
+  const starving_scenario_t scenario = {"a terminal", run, &transport};
+  starving_walk(&scenario, for_good, whole, stride);
 }
 
 static void the_agent_without_one_allocation(void **state) {
@@ -193,9 +147,7 @@ static int group_open(void **state) {
   (void)state;
   signal(SIGPIPE, SIG_IGN);
   if (uv_loop_init(&loop) != 0 || !program_start(&host, NULL)) return -1;
-  e2b_client_options options;
-  host_options(&options);
-  e2b_client_t *client = e2b_client_new(&loop, &options);
+  e2b_client_t *client = program_client(&host, &loop);
   e2b_create_options create;
   E2B_INIT(&create);
   create.timeout_ms = 3600000;
@@ -205,7 +157,7 @@ static int group_open(void **state) {
   snprintf(sandbox_id, sizeof sandbox_id, "%s", e2b_sandbox_id(sandbox));
   e2b_sandbox_release(sandbox);
   e2b_future_release(future);
-  close_client(client);
+  program_client_close(client, &loop);
   return 0;
 }
 
@@ -217,8 +169,7 @@ static int group_close(void **state) {
 }
 
 int main(void) {
-  static const e2b_allocator_t allocator = {lib_malloc, lib_realloc, lib_free, NULL};
-  e2b_set_allocator(&allocator);
+  starving_library();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_agent_without_one_allocation),
       cmocka_unit_test(the_agent_without_any_from_one_on),

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #ifdef E2B_TEST_WITH_HOST
 
 enum { MAX_ARGS = 16, MAX_PROCESSES = 65536 };
@@ -201,6 +203,30 @@ size_t program_resident_kb(const program_t *program) {
   assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
   fclose(file);
   return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+void program_client_options(const program_t *program, e2b_client_options *options) {
+  E2B_INIT(options);
+  options->api_url = options->sandbox_url = program->url;
+  options->api_key = program->key;
+}
+
+e2b_client_t *program_client(const program_t *program, uv_loop_t *loop) {
+  e2b_client_options options;
+  program_client_options(program, &options);
+  return e2b_client_new(loop, &options);
+}
+
+static void on_client_closed(void *closed) {
+  *(bool *)closed = true;
+}
+
+void program_client_close(e2b_client_t *client, uv_loop_t *loop) {
+  bool closed = client == NULL;
+  if (client != NULL) e2b_client_close(client, on_client_closed, &closed);
+  while (uv_run(loop, UV_RUN_DEFAULT) != 0) {
+  }
+  assert_true(closed);
 }
 
 #endif

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include <uv.h>
+
+#include "e2b/e2b.h"
 #include "support/test.h"
 
 /* The program e2b-host as users run it: a process of its own, which dies with the test. Whatever
@@ -41,5 +44,12 @@ unsigned program_descendants(const program_t *program);
 /* How many it has open, and how many of them are sockets. */
 void program_descriptors(const program_t *program, unsigned *all, unsigned *sockets);
 size_t program_resident_kb(const program_t *program);
+
+/* What leads a client to it. */
+void program_client_options(const program_t *program, e2b_client_options *options);
+/* NULL for want of memory. */
+e2b_client_t *program_client(const program_t *program, uv_loop_t *loop);
+/* Closes it (NULL: there is none), and turns the loop until nothing is on it. */
+void program_client_close(e2b_client_t *client, uv_loop_t *loop);
 
 #endif

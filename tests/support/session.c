@@ -6,10 +6,17 @@
 
 #include "e2b/code.h"
 
+typedef struct outcome {
+  unsigned failures; /* operations that did not succeed, but were to */
+  int code;          /* of the first */
+  const char *where; /* the first */
+} outcome_t;
+
 typedef struct session {
-  stage_t s; /* first */
-  session_outcome outcome;
-  char command_url[64];
+  stage_t s;
+  const e2b_rpc_encoding_t *encoding;
+  bool strict; /* the first failure must be E2B_ENOMEM */
+  outcome_t outcome;
 } session;
 
 static void note_failure(session *it, const char *where, int code) {
@@ -190,18 +197,18 @@ static void session_of(session *it) {
   expect(it, e2b_sandbox_kill(s->f.sandbox), "kill", 0);
 }
 
-session_outcome session_run(const e2b_rpc_encoding_t *encoding, size_t nth, bool for_good) {
-  session it;
-  memset(&it, 0, sizeof it);
-  stage_t *s = &it.s;
-  faults_open(&s->f, encoding);
+static void play(void *ctx, size_t nth) {
+  session *it = ctx;
+  stage_t *s = &it->s;
+  memset(s, 0, sizeof *s);
+  memset(&it->outcome, 0, sizeof it->outcome);
+  faults_open(&s->f, it->encoding);
   snprintf(s->sandbox_url, sizeof s->sandbox_url, "http://localhost:%u", fault_port(s->f.server));
   s->f.options.sandbox_url = s->sandbox_url;
   fault_close(fault_on(s->f.server, "POST /filesystem.Filesystem/Move"));
   stage_script(&s->f);
-  const size_t live = starving_live();
-  starving_arm(nth, for_good);
-  session_of(&it);
+  starving_begin();
+  session_of(it);
   e2b_client_t *client = s->f.h.client;
   s->f.h.client = NULL;
   if (client != NULL) {
@@ -215,35 +222,29 @@ session_outcome session_run(const e2b_rpc_encoding_t *encoding, size_t nth, bool
   e2b_upload_release(s->upload);
   e2b_sandbox_release(s->f.sandbox);
   s->f.sandbox = NULL;
-  if (starving_live() != live) {
-    fail_msg("%zu pieces are left after the allocation %zu failed", starving_live() - live, nth);
-  }
   const size_t count = starving_count();
-  const bool failed = starving_failed();
-  starving_arm(0, false);
+  starving_end();
   faults_close(&s->f);
-  if (!failed) it.outcome.where = NULL;
+  const outcome_t *outcome = &it->outcome;
+  const char *where = outcome->failures > 0 ? outcome->where : "nowhere";
   if (getenv("E2B_TEST_VERBOSE") != NULL) {
-    print_message("%zu of %zu: %s %s\n", nth, count,
-                  it.outcome.failures > 0 ? it.outcome.where : "",
-                  it.outcome.failures > 0 ? e2b_code_name(it.outcome.code) : "no failure");
+    print_message("%zu of %zu: %s: %s\n", nth, count, where, e2b_code_name(outcome->code));
   }
-  if (!failed) assert_int_equal(it.outcome.failures, 0);
-  it.outcome.where = failed ? (it.outcome.where != NULL ? it.outcome.where : "") : NULL;
-  return it.outcome;
+  if (!starving_failed()) assert_int_equal(outcome->failures, 0);
+  if (it->strict && outcome->failures > 0 && outcome->code != E2B_ENOMEM) {
+    fail_msg("%s without allocation %zu: %s", where, nth, e2b_code_name(outcome->code));
+  }
+}
+
+bool session_run(const e2b_rpc_encoding_t *encoding, size_t nth, bool for_good) {
+  session it = {.encoding = encoding};
+  const starving_scenario_t scenario = {"a session", play, &it};
+  return !starving_play(&scenario, nth, for_good);
 }
 
 void session_walk(const e2b_rpc_encoding_t *encoding, bool for_good, size_t whole, size_t stride,
                   bool strict) {
-  const bool all = getenv("E2B_TEST_ALL") != NULL;
-  size_t nth = 1;
-  for (;;) {
-    const session_outcome outcome = session_run(encoding, nth, for_good);
-    if (outcome.where == NULL) break; /* it came through to the end */
-    if (strict && outcome.failures > 0 && outcome.code != E2B_ENOMEM) {
-      fail_msg("%s without allocation %zu: %s", outcome.where, nth, e2b_code_name(outcome.code));
-    }
-    nth += all || nth < whole ? 1 : stride;
-  }
-  print_message("%zu allocations\n", nth);
+  session it = {.encoding = encoding, .strict = strict};
+  const starving_scenario_t scenario = {"a session", play, &it};
+  starving_walk(&scenario, for_good, whole, stride);
 }

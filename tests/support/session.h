@@ -9,17 +9,10 @@
  * out at one place after the other. Whatever fails, the session goes on as far as it can; every
  * future is NULL or decided, every result is whole, and nothing is left. */
 
-typedef struct session_outcome {
-  unsigned failures; /* operations that did not succeed, but were to */
-  int code;          /* of the first */
-  const char *where; /* the first */
-} session_outcome;
+/* One run, as starving_play(). Whether it came through: no allocation has failed. */
+bool session_run(const e2b_rpc_encoding_t *encoding, size_t nth, bool for_good);
 
-/* One run, with the allocation `nth` failing (0: none). */
-session_outcome session_run(const e2b_rpc_encoding_t *encoding, size_t nth, bool for_good);
-
-/* Steps through all allocations (E2B_TEST_ALL=1), or through the first `whole` and from there on
- * through every `stride`-th. With `strict` every failure must be E2B_ENOMEM. */
+/* As starving_walk(). With `strict` the first failure must be E2B_ENOMEM. */
 void session_walk(const e2b_rpc_encoding_t *encoding, bool for_good, size_t whole, size_t stride,
                   bool strict);
 

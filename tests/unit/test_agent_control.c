@@ -2,7 +2,7 @@
 #include "agent/control.h"
 #include "agent/handshake.h"
 #include "agent/sha1.h"
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 /* Control messages and the opening request, as the agent reads them. */
@@ -153,21 +153,21 @@ static void each_fault_has_its_result(void **state) {
 
 static void without_memory_it_is_invalid_and_says_so(void **state) {
   (void)state;
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   for (size_t nth = 1;; nth++) {
     e2b__control_t control;
     e2b__arena_t arena = {0};
     const char *why = NULL;
-    failing_alloc_arm(nth);
+    starving_library_arm(nth);
     e2b__control_result_t result =
         e2b__control_read(&control, whole, sizeof whole - 1, &arena, &why);
-    bool failed = failing_alloc_count() >= nth;
+    bool failed = starving_count() >= nth;
     e2b__arena_free(&arena);
     assert_int_equal(result, failed ? E2B__CONTROL_INVALID : E2B__CONTROL_GOOD);
     if (!failed) break;
     assert_string_equal(why, "out of memory");
   }
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void sha1_is_that_of_the_standard(void **state) {

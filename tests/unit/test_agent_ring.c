@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/flow.h"
 #include "agent/timers.h"
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 /* The agent's ring, the arithmetic of viewers, and its timers. */
@@ -73,17 +73,17 @@ static void without_memory_a_ring_goes_on_smaller(void **state) {
   struct iovec pieces[2];
   (void)state;
   e2b__ring_init(&ring, 1 << 20);
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_int_equal(e2b__ring_space(&ring, 1, pieces), 0);
   write_bytes(&ring, 4096);
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_true(e2b__ring_space(&ring, 1000, pieces) > 0);
   e2b__ring_commit(&ring, 0);
   check_content(&ring);
   write_bytes(&ring, 5000);
   check_content(&ring);
   e2b__ring_free(&ring);
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void a_viewer_is_sent_half_a_ring_ahead(void **state) {

@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static void all_memory_comes_from_the_callers_allocator(void **state) {
   (void)state;
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   void *a = e2b__malloc(10);
   char *b = e2b__strdup("text");
   a = e2b__realloc(a, 1000);
-  assert_int_equal(failing_alloc_count(), 3);
-  assert_int_equal(failing_alloc_live(), 2);
+  assert_int_equal(starving_count(), 3);
+  assert_int_equal(starving_live(), 2);
   e2b__free(a);
   e2b__free(b);
   e2b__free(NULL);
-  assert_int_equal(failing_alloc_live(), 0);
-  failing_alloc_remove();
+  assert_int_equal(starving_live(), 0);
+  starving_library_remove();
 }
 
 static void every_function_says_when_memory_is_out(void **state) {
   (void)state;
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__malloc(1));
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__calloc(1, 1));
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__strndup("x", 1));
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__format("%d", 1));
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void calloc_zeroes_and_refuses_what_overflows(void **state) {

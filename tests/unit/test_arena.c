@@ -3,7 +3,7 @@
 
 #include <stdalign.h>
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static void pieces_are_aligned_and_apart(void **state) {
@@ -55,18 +55,18 @@ static void strndup_adds_the_nul(void **state) {
 static void reset_keeps_one_block_for_the_next_use(void **state) {
   (void)state;
   e2b__arena_t arena = {0};
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   for (int i = 0; i < 100; i++)
     e2b__arena_alloc(&arena, 100);
-  assert_true(failing_alloc_live() > 1);
+  assert_true(starving_live() > 1);
   e2b__arena_reset(&arena);
-  assert_int_equal(failing_alloc_live(), 1);
-  size_t before = failing_alloc_count();
+  assert_int_equal(starving_live(), 1);
+  size_t before = starving_count();
   assert_non_null(e2b__arena_alloc(&arena, 100));
-  assert_int_equal(failing_alloc_count(), before);
+  assert_int_equal(starving_count(), before);
   e2b__arena_free(&arena);
-  assert_int_equal(failing_alloc_live(), 0);
-  failing_alloc_remove();
+  assert_int_equal(starving_live(), 0);
+  starving_library_remove();
 }
 
 static void an_empty_arena_may_be_reset_and_freed(void **state) {
@@ -80,35 +80,35 @@ static void an_empty_arena_may_be_reset_and_freed(void **state) {
 static void a_failed_allocation_leaves_the_arena_usable(void **state) {
   (void)state;
   e2b__arena_t arena = {0};
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__arena_alloc(&arena, 8));
   char *first = e2b__arena_strndup(&arena, "kept", 4);
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(e2b__arena_alloc(&arena, 100000));
   assert_string_equal(first, "kept");
   assert_non_null(e2b__arena_alloc(&arena, 8));
   e2b__arena_free(&arena);
-  assert_int_equal(failing_alloc_live(), 0);
-  failing_alloc_remove();
+  assert_int_equal(starving_live(), 0);
+  starving_library_remove();
 }
 
 static void lent_memory_comes_first_and_stays_the_lenders(void **state) {
   (void)state;
   alignas(max_align_t) unsigned char room[256];
   e2b__arena_t arena = {0};
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   e2b__arena_lend(&arena, room, sizeof room);
   unsigned char *piece = e2b__arena_alloc(&arena, 100);
   assert_true(piece > room && piece + 100 <= room + sizeof room);
-  assert_int_equal(failing_alloc_live(), 0);
+  assert_int_equal(starving_live(), 0);
   assert_non_null(e2b__arena_alloc(&arena, sizeof room));
-  assert_int_equal(failing_alloc_live(), 1);
+  assert_int_equal(starving_live(), 1);
   e2b__arena_free(&arena);
-  assert_int_equal(failing_alloc_live(), 0);
+  assert_int_equal(starving_live(), 0);
   assert_non_null(e2b__arena_alloc(&arena, 8)); /* an arena like any other now */
   e2b__arena_free(&arena);
-  assert_int_equal(failing_alloc_live(), 0);
-  failing_alloc_remove();
+  assert_int_equal(starving_live(), 0);
+  starving_library_remove();
 }
 
 static void too_little_to_lend_is_left_alone(void **state) {

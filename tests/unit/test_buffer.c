@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buffer.h"
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static void grows_and_keeps_a_nul_behind_the_content(void **state) {
@@ -29,14 +29,14 @@ static void the_ceiling_can_be_reached_but_not_passed(void **state) {
 static void a_failed_addition_leaves_the_content(void **state) {
   (void)state;
   e2b__buffer_t b = E2B__BUFFER_INIT(1 << 20);
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   assert_int_equal(e2b__buffer_append_str(&b, "kept"), 0);
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_int_equal(e2b__buffer_printf(&b, "%0500d", 1), E2B_ENOMEM);
   assert_string_equal(b.data, "kept");
   assert_int_equal(b.len, 4);
   e2b__buffer_free(&b);
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void printf_appends(void **state) {

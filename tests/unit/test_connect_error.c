@@ -2,8 +2,8 @@
 #include "proto/connect_error.h"
 
 #include "e2b/error.h"
-#include "failing_alloc.h"
 #include "fixture.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static void check(const char *body, e2b__error_form_t form, e2b__connect_code_t code, int status,
@@ -168,13 +168,13 @@ static void running_out_of_memory_is_told(void **state) {
   int rc = E2B_ENOMEM;
   for (size_t n = 1; rc != 0; n++) {
     e2b__arena_t arena = {0};
-    failing_alloc_arm(n);
+    starving_library_arm(n);
     rc = e2b__connect_error_decode(body, strlen(body), &arena, &error);
     assert_true(rc == 0 || rc == E2B_ENOMEM);
     e2b__arena_free(&arena);
-    assert_int_equal(failing_alloc_live(), 0);
+    assert_int_equal(starving_live(), 0);
   }
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 int main(void) {

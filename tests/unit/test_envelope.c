@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/envelope.h"
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 enum { CEILING = 1 << 20 };
@@ -69,13 +69,13 @@ static void a_payload_whole_in_one_piece_is_lent_without_a_copy(void **state) {
   const char stream[] = "\0\0\0\0\3abc";
   e2b__envelope_decoder_t d;
   e2b__envelope_t e;
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   e2b__envelope_decoder_init(&d, CEILING);
   const char *data = stream;
   size_t len = sizeof stream - 1;
   assert_int_equal(e2b__envelope_next(&d, &data, &len, &e), 1);
   assert_ptr_equal(e.payload, stream + 5);
-  assert_int_equal(failing_alloc_count(), 0);
+  assert_int_equal(starving_count(), 0);
   /* Also when the prefix came before. */
   data = stream;
   len = 4;
@@ -88,8 +88,8 @@ static void a_payload_whole_in_one_piece_is_lent_without_a_copy(void **state) {
   assert_int_equal(e.len, 3);
   assert_false(e2b__envelope_partial(&d));
   e2b__envelope_decoder_free(&d);
-  assert_int_equal(failing_alloc_live(), 0);
-  failing_alloc_remove();
+  assert_int_equal(starving_live(), 0);
+  starving_library_remove();
 }
 
 static void a_stream_that_ends_inside_an_envelope_is_partial(void **state) {
@@ -167,7 +167,7 @@ static void an_idle_stream_holds_no_memory(void **state) {
   char big[40000];
   memset(big, 'x', sizeof big);
   put(&stream, 0, big, sizeof big);
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   e2b__envelope_decoder_init(&d, CEILING);
   const char *data = stream.data;
   size_t len = 10000;
@@ -175,11 +175,11 @@ static void an_idle_stream_holds_no_memory(void **state) {
   len = stream.len - 10000;
   assert_int_equal(e2b__envelope_next(&d, &data, &len, &e), 1);
   assert_int_equal(e.len, sizeof big);
-  assert_int_equal(failing_alloc_live(), 1);
+  assert_int_equal(starving_live(), 1);
   assert_int_equal(e2b__envelope_next(&d, &data, &len, &e), 0);
-  assert_int_equal(failing_alloc_live(), 0);
+  assert_int_equal(starving_live(), 0);
   e2b__envelope_decoder_free(&d);
-  failing_alloc_remove();
+  starving_library_remove();
   e2b__buffer_free(&stream);
 }
 
@@ -189,12 +189,12 @@ static void running_out_of_memory_is_an_error_that_stays(void **state) {
   e2b__envelope_t e;
   const char *data = "\0\0\0";
   size_t len = 3;
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   e2b__envelope_decoder_init(&d, CEILING);
   assert_int_equal(e2b__envelope_next(&d, &data, &len, &e), E2B_ENOMEM);
   assert_int_equal(e2b__envelope_next(&d, &data, &len, &e), E2B_ENOMEM);
   e2b__envelope_decoder_free(&d);
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 int main(void) {

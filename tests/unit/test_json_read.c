@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/json.h"
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static cJSON *parse(const char *text) {
@@ -93,9 +93,9 @@ static void a_nul_in_a_string_does_not_cut_it(void **state) {
   assert_string_equal(e2b__json_string(tree, "b", ""), "\\u0000");
   assert_string_equal(e2b__json_string(tree, "c", ""), "\\\357\277\275");
   cJSON_Delete(tree);
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_null(parse("\"\\u0000\""));
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 int main(void) {

@@ -3,7 +3,7 @@
 
 #include "e2b/base.h"
 #include "e2b/error.h"
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 typedef struct thing {
@@ -198,9 +198,9 @@ static void running_out_of_memory_is_told(void **state) {
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     thing t;
     e2b__arena_free(&arena);
-    failing_alloc_arm(1);
+    starving_library_arm(1);
     const int rc = parse(texts[i], &t);
-    failing_alloc_remove();
+    starving_library_remove();
     assert_int_equal(rc, E2B_ENOMEM);
   }
 }

@@ -3,7 +3,6 @@
 #include <locale.h>
 #include <math.h>
 
-#include "failing_alloc.h"
 #include "proto/json.h"
 #include "unit.h"
 

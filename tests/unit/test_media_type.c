@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/media_type.h"
 
-#include "failing_alloc.h"
 #include "unit.h"
 
 static void gives(const char *text, const char *name, int rc, const char *value) {

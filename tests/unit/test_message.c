@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "failing_alloc.h"
 #include "samples.h"
+#include "support/starving.h"
 #include "unit.h"
 
 /* What holds for every message, in both encodings. */
@@ -133,16 +133,16 @@ static void running_out_of_memory_while_encoding_leaves_the_buffer(void **state)
       int rc = E2B_ENOMEM;
       for (size_t n = 1; rc != 0; n++) {
         e2b__buffer_t out = E2B__BUFFER_INIT(1 << 20);
-        failing_alloc_arm(n);
+        starving_library_arm(n);
         rc = e2b__message_encode(samples[i].type, samples[i].value, encodings[e], &out);
         assert_true(rc == 0 || rc == E2B_ENOMEM);
         if (rc != 0) assert_int_equal(out.len, 0);
         e2b__buffer_free(&out);
-        assert_int_equal(failing_alloc_live(), 0);
+        assert_int_equal(starving_live(), 0);
       }
     }
   }
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void running_out_of_memory_while_decoding_leaves_nothing(void **state) {
@@ -155,13 +155,13 @@ static void running_out_of_memory_while_decoding_leaves_nothing(void **state) {
       int rc = E2B_ENOMEM;
       for (size_t n = 1; rc != 0; n++) {
         e2b__arena_t arena = {0};
-        failing_alloc_arm(n);
+        starving_library_arm(n);
         rc = e2b__message_decode(s->type, text.data, text.len, encodings[e], &arena, back, NULL);
         assert_true(rc == 0 || rc == E2B_ENOMEM);
         e2b__arena_free(&arena);
-        assert_int_equal(failing_alloc_live(), 0);
+        assert_int_equal(starving_live(), 0);
       }
-      failing_alloc_remove();
+      starving_library_remove();
       free(back);
       e2b__buffer_free(&text);
     }

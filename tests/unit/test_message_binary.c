@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "failing_alloc.h"
 #include "proto/filesystem.h"
 #include "proto/message_internal.h"
 #include "proto/process.h"
+#include "support/starving.h"
 #include "unit.h"
 
 #define BYTES(literal) (literal), sizeof(literal) - 1
@@ -47,15 +47,15 @@ static void strings_are_lent_from_the_input_and_an_event_costs_one_block(void **
   (void)state;
   const char input[] = "\x0a\x07\x12\x05\x0a\x03hi\n";
   e2b__process_event_response_t r;
-  failing_alloc_arm(0);
+  starving_library_arm(0);
   assert_int_equal(decode(&e2b__process_event_response, BYTES(input), &r), 0);
   assert_ptr_equal(r.event->data->stdout_data.ptr, input + 6);
-  assert_int_equal(failing_alloc_count(), 1);
+  assert_int_equal(starving_count(), 1);
   e2b__arena_reset(&arena);
   assert_int_equal(decode(&e2b__process_event_response, BYTES(input), &r), 0);
-  assert_int_equal(failing_alloc_count(), 1);
+  assert_int_equal(starving_count(), 1);
   e2b__arena_free(&arena);
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void an_empty_value_that_is_present_has_a_pointer(void **state) {

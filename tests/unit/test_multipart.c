@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/multipart.h"
 
-#include "failing_alloc.h"
 #include "unit.h"
 
 static void parts_and_tail_make_a_body(void **state) {

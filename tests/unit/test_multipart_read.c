@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/multipart_read.h"
 
-#include "failing_alloc.h"
 #include "proto/multipart.h"
 #include "unit.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/url.h"
 
-#include "failing_alloc.h"
+#include "support/starving.h"
 #include "unit.h"
 
 static void check(const char *text, bool https, const char *host, unsigned port, const char *path) {
@@ -75,10 +75,10 @@ static void what_is_no_http_url_is_refused(void **state) {
 static void parsing_says_when_memory_is_out(void **state) {
   (void)state;
   e2b__url_t url;
-  failing_alloc_arm(1);
+  starving_library_arm(1);
   assert_int_equal(e2b__url_parse("http://h", &url), E2B_ENOMEM);
   assert_null(url.host);
-  failing_alloc_remove();
+  starving_library_remove();
 }
 
 static void escaping_leaves_only_unreserved_characters(void **state) {

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "failing_alloc.h"
 #include "proto/websocket_handshake.h"
+#include "support/starving.h"
 
 static const unsigned char nonce[] = "the sample nonce";
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -111,12 +111,12 @@ static void a_request_has_a_ceiling_and_needs_memory(void **state) {
   e2b__buffer_free(&out);
   for (size_t nth = 1;; nth++) {
     e2b__buffer_init(&out, 4096);
-    failing_alloc_arm(nth);
+    starving_library_arm(nth);
     const int rc = e2b__websocket_request_encode(&out, &r);
-    const size_t count = failing_alloc_count();
+    const size_t count = starving_count();
     e2b__buffer_free(&out);
-    assert_int_equal(failing_alloc_live(), 0);
-    failing_alloc_remove();
+    assert_int_equal(starving_live(), 0);
+    starving_library_remove();
     if (count < nth) break;
     assert_int_equal(rc, E2B_ENOMEM);
   }

@@ -25,40 +25,6 @@ static program_t host;
 static char sandbox_id[64];
 static char terminal_id[128];
 
-static void *lib_malloc(size_t size, void *user_data) {
-  (void)user_data;
-  return starving_malloc(size);
-}
-
-static void *lib_realloc(void *ptr, size_t size, void *user_data) {
-  (void)user_data;
-  return starving_realloc(ptr, size);
-}
-
-static void lib_free(void *ptr, void *user_data) {
-  (void)user_data;
-  starving_free(ptr);
-}
-
-static e2b_client_t *new_client(void) {
-  e2b_client_options options;
-  E2B_INIT(&options);
-  options.api_url = host.url;
-  options.sandbox_url = host.url;
-  options.api_key = host.key;
-  return e2b_client_new(&loop, &options);
-}
-
-static void on_flag(void *user_data) {
-  *(bool *)user_data = true;
-}
-
-/* Turns the loop until there is nothing on it. */
-static void settle(void) {
-  while (uv_run(&loop, UV_RUN_DEFAULT) != 0) {
-  }
-}
-
 /* --- a browser ----------------------------------------------------------------------------------
  */
 
@@ -156,6 +122,10 @@ static bool is_answered(int fd, const char *expected) {
 /* --- one request --------------------------------------------------------------------------------
  */
 
+static void on_web_closed(void *closed) {
+  *(bool *)closed = true;
+}
+
 static bool serve_and_ask(e2b_handler_t *handler, const ask_t *ask) {
   static const e2b_web_file_t files[] = {{"/", "text/html", "<p>hello", 8}};
   e2b_web_options options;
@@ -172,19 +142,18 @@ static bool serve_and_ask(e2b_handler_t *handler, const ask_t *ask) {
   const bool answered = is_answered(fd, ask->expected);
   close(fd);
   uv_run(&loop, UV_RUN_NOWAIT);
-  e2b_web_close(web, on_flag, &closed);
+  e2b_web_close(web, on_web_closed, &closed);
   while (!closed) {
     uv_run(&loop, UV_RUN_ONCE);
   }
   return answered;
 }
 
-/* False when memory did not run out. */
-static bool run(const ask_t *ask, size_t nth, bool for_good) {
-  bool closed = false;
-  const size_t live = starving_live();
-  starving_arm(nth, for_good);
-  e2b_client_t *client = new_client();
+static void run(void *ctx, size_t nth) {
+  const ask_t *ask = ctx;
+  (void)nth;
+  starving_begin();
+  e2b_client_t *client = program_client(&host, &loop);
   e2b_handler_options options;
   e2b_handler_t *handler = NULL;
   E2B_INIT(&options);
@@ -192,27 +161,15 @@ static bool run(const ask_t *ask, size_t nth, bool for_good) {
   const int rc = client != NULL ? e2b_handler_new(client, &options, &handler) : E2B_ENOMEM;
   const bool answered = rc == 0 && serve_and_ask(handler, ask);
   e2b_handler_release(handler);
-  if (client != NULL) e2b_client_close(client, on_flag, &closed);
-  settle();
-  assert_true(closed || client == NULL);
-  const bool failed = starving_failed();
-  if (starving_live() != live) {
-    fail_msg("%s: %zu pieces are left after the allocation %zu failed", ask->name,
-             starving_live() - live, nth);
-  }
-  starving_arm(0, false);
-  if (!failed && !answered) fail_msg("%s: no answer", ask->name);
-  return failed;
+  program_client_close(client, &loop);
+  if (!starving_failed() && !answered) fail_msg("%s: no answer", ask->name);
 }
 
 static void walk(bool for_good) {
   for (size_t i = 0; i < ASKS; i++) {
-    size_t nth = 1;
-    while (run(&asks[i], nth, for_good)) {
-      nth++;
-    }
-    assert_true(nth > 1);
-    print_message("%s: %zu allocations\n", asks[i].name, nth);
+    ask_t ask = asks[i];
+    const starving_scenario_t scenario = {ask.name, run, &ask};
+    starving_walk(&scenario, for_good, SIZE_MAX, 1);
   }
 }
 
@@ -235,11 +192,10 @@ static void *need(e2b_future_t *future) {
 }
 
 static int group_open(void **state) {
-  bool closed = false;
   (void)state;
   signal(SIGPIPE, SIG_IGN);
   if (uv_loop_init(&loop) != 0 || !program_start(&host, NULL)) return -1;
-  e2b_client_t *client = new_client();
+  e2b_client_t *client = program_client(&host, &loop);
   e2b_create_options create;
   E2B_INIT(&create);
   create.timeout_ms = 3600000;
@@ -253,9 +209,8 @@ static int group_open(void **state) {
   snprintf(terminal_id, sizeof terminal_id, "%s", e2b_terminal_id(terminal));
   e2b_terminal_release(terminal);
   e2b_sandbox_release(sandbox);
-  e2b_client_close(client, on_flag, &closed);
-  settle();
-  return closed ? 0 : -1;
+  program_client_close(client, &loop);
+  return 0;
 }
 
 static int group_close(void **state) {
@@ -266,8 +221,7 @@ static int group_close(void **state) {
 }
 
 int main(void) {
-  static const e2b_allocator_t allocator = {lib_malloc, lib_realloc, lib_free, NULL};
-  e2b_set_allocator(&allocator);
+  starving_library();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(requests_without_one_allocation),
       cmocka_unit_test(requests_without_any_from_one_on),
