@@ -310,6 +310,52 @@ static void descriptors_nobody_asked_for(void **state) {
                         "E"));
 }
 
+/* A process is one of the sandbox's before its program runs: another one waits for that moment, to
+ * take the spawner's socket to the host from it. */
+static void descriptors_of_a_process_that_starts(void **state) {
+  (void)state;
+  ISOLATED;
+  static const char hunter[] = "import ctypes, os, socket\n"
+                               "c = ctypes.CDLL(None, use_errno=True)\n"
+                               "last, met, got = os.getpid(), 0, []\n"
+                               "print('ready', flush=True)\n"
+                               "while not os.path.exists('/tmp/enough') and not got:\n"
+                               "    fd = -1\n"
+                               "    for i in range(1000):\n"
+                               "        fd = c.syscall(434, last + 1 + i % 20, 0)\n"
+                               "        if fd >= 0: break\n"
+                               "    if fd < 0: continue\n"
+                               "    last += 1 + i % 20\n"
+                               "    met += 1\n"
+                               "    for i in range(20000):\n"
+                               "        stolen = c.syscall(438, fd, 3, 0)\n"
+                               "        if stolen >= 0:\n"
+                               "            try:\n"
+                               "                s = socket.socket(fileno=stolen)\n"
+                               "                kind = s.type\n"
+                               "                s.close()\n"
+                               "            except OSError:\n"
+                               "                os.close(stolen)\n"
+                               "                continue\n"
+                               "            if kind != socket.SOCK_SEQPACKET: continue\n"
+                               "            got.append(kind)\n"
+                               "            break\n"
+                               "        if ctypes.get_errno() == 3: break\n"
+                               "    os.close(fd)\n"
+                               "print('met', met > 10, got)\n";
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.user = "root";
+  OK(e2b_files_write(scene.sandbox, "/tmp/hunter.py", hunter, strlen(hunter), NULL));
+  e2b_command_t *command =
+      STARTED(e2b_command_start_shell(scene.sandbox, "exec python3 /tmp/hunter.py", &options));
+  for (int i = 0; i < 60; i++)
+    assert_true(root_can("true"));
+  assert_true(root_can("touch /tmp/enough"));
+  const e2b_execution_t *end = RAN(e2b_command_wait(command));
+  assert_string_equal(end->stdout_data.ptr, "ready\nmet True []\n");
+}
+
 static void environment(void **state) {
   (void)state;
   ISOLATED;
@@ -411,6 +457,7 @@ int main(void) {
       SCENE_TEST(processes),
       SCENE_TEST(descriptors),
       SCENE_TEST(descriptors_nobody_asked_for),
+      SCENE_TEST(descriptors_of_a_process_that_starts),
       SCENE_TEST(environment),
       SCENE_TEST(own_etc),
       SCENE_TEST(network),

@@ -45,6 +45,7 @@ static void begin(void) {
   pid_t pid = fork();
   if (pid == 0) {
     uint64_t sum_kb = 0;
+    close(E2B__SPAWNER_SOCKET_FD);
     (void)!nice(10);
     if (!e2b__disk_sum(&sum_kb)) _exit(1);
     _exit(write(fds[1], &sum_kb, sizeof sum_kb) == (ssize_t)sizeof sum_kb ? 0 : 1);

@@ -298,8 +298,10 @@ int e2b__spawner_serve(e2b__spawner_identity_t identity, const e2b__spawner_limi
 
   close(E2B__SPAWNER_SELF_FD);
   fcntl(E2B__SPAWNER_SOCKET_FD, F_SETFD, FD_CLOEXEC);
-  /* A name of its own; nothing that runs in the sandbox may look into or trace this process. */
   prctl(PR_SET_NAME, "e2b-spawner");
+  /* Nothing that runs in the sandbox may look into or trace this process: where there are user
+   * namespaces, programs are within one of their own; where there are none, this says so. */
+  if (identity == E2B__IDENTITY_MACHINE) prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (identity != E2B__IDENTITY_CALLER) prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,6 +102,8 @@ static int become_user(const e2b__spawner_child_t *child, e2b__spawner_identity_
     return setresuid(USER_ID, USER_ID, USER_ID);
   case E2B__IDENTITY_NESTED:
     if (unshare(CLONE_NEWUSER) != 0) return -1;
+    /* Else its own maps are not its own to write. */
+    if (prctl(PR_SET_DUMPABLE, 1) != 0) return -1;
     if (write_text("/proc/self/setgroups", "deny") != 0) return -1;
     if (write_text("/proc/self/uid_map", "1000 0 1") != 0) return -1;
     return write_text("/proc/self/gid_map", "1000 0 1");
@@ -148,6 +151,9 @@ static void reset_signals(void) {
 
 __attribute__((noreturn)) static void run(const e2b__spawner_child_t *child, ends_t *ends,
                                           e2b__spawner_identity_t identity, int report_fd) {
+  /* Between the sandbox's namespaces and its program this is one of the sandbox's processes with
+   * the spawner's descriptors and memory: none of its others may look into it. */
+  close(E2B__SPAWNER_SOCKET_FD);
   reset_signals();
   umask(022);
   setsid();
@@ -156,6 +162,7 @@ __attribute__((noreturn)) static void run(const e2b__spawner_child_t *child, end
   for (int i = 0; i < 3; i++)
     if (dup2(ends->child[i], i) < 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   set_limits(identity);
+  prctl(PR_SET_DUMPABLE, 0);
   if (e2b__inner_enter() != 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   if (become_user(child, identity) != 0) fail(report_fd, E2B__SPAWNER_STAGE_SETUP);
   if (chdir(child->cwd) != 0) fail(report_fd, E2B__SPAWNER_STAGE_CWD);
