@@ -4,12 +4,12 @@
 
 #include <netdb.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "support/certificates.h"
 #include "support/foreign.h"
 #include "support/harness.h"
+#include "support/nginx.h"
 
 static const char python_echo[] =
     "import asyncio, sys, websockets\n"
@@ -47,7 +47,7 @@ typedef enum port { GOOD, WRONG_NAME, EXPIRED, SELF_SIGNED, UNKNOWN_ISSUER, PORT
 typedef struct scene {
   harness_t h;
   e2b_client_options options;
-  char folder[64];
+  nginx_t *nginx;
   uint16_t ports[PORTS];
   char *authority;
   unsigned messages;
@@ -169,20 +169,11 @@ static void converse(scene *sc, const char *url, size_t biggest) {
 
 /* --- nginx ------------------------------------------------------------------------------------ */
 
-static void write_file(const scene *sc, const char *name, const char *text) {
-  char path[128];
-  snprintf(path, sizeof path, "%s/%s", sc->folder, name);
-  FILE *file = fopen(path, "w");
-  assert_non_null(file);
-  assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
-  assert_int_equal(fclose(file), 0);
-}
-
 static void make_certificates(scene *sc) {
   char *authority_key = key_make(), *key = key_make();
   const certificate authority = {"Authority", NULL, NULL, NULL, NULL};
   sc->authority = certificate_make(authority_key, &authority);
-  write_file(sc, "key.pem", key);
+  nginx_file(sc->nginx, "key.pem", key);
   for (int i = 0; i < PORTS; i++) {
     certificate wanted = {i == WRONG_NAME ? "example.com" : "localhost", NULL,
                           i == EXPIRED ? "20200201000000" : NULL, "Authority", authority_key};
@@ -194,63 +185,37 @@ static void make_certificates(scene *sc) {
     }
     char *made = certificate_make(key, &wanted);
     snprintf(name, sizeof name, "%d.pem", i);
-    write_file(sc, name, made);
+    nginx_file(sc->nginx, name, made);
     free(made);
   }
   free(authority_key);
   free(key);
 }
 
-static void remove_folder(void *ctx) {
-  scene *sc = ctx;
-  char line[128];
-  snprintf(line, sizeof line, "rm -rf '%s'", sc->folder);
-  assert_int_equal(system(line), 0);
-}
-
 static void run_nginx(scene *sc, uint16_t backend) {
-  char config[8192], variable[64] = "NGINX=", config_path[128];
+  char http[4096] = "access_log off;\n";
+  const char *folder = nginx_folder(sc->nginx);
   int listeners[PORTS];
-  int len = snprintf(config, sizeof config,
-                     "daemon off; worker_processes 1; pid %s/pid; error_log stderr;\n"
-                     "events { worker_connections 64; }\n"
-                     "http { access_log off; client_body_temp_path %s/a; proxy_temp_path %s/b;\n"
-                     "fastcgi_temp_path %s/c; uwsgi_temp_path %s/d; scgi_temp_path %s/e;\n",
-                     sc->folder, sc->folder, sc->folder, sc->folder, sc->folder, sc->folder);
+  size_t len = strlen(http);
   for (int i = 0; i < PORTS; i++) {
     listeners[i] = listener_open(&sc->ports[i]);
-    snprintf(variable + strlen(variable), sizeof variable - strlen(variable), "%d;", 3 + i);
-    len += snprintf(config + len, sizeof config - (size_t)len,
-                    "server { listen 127.0.0.1:%u ssl; ssl_certificate %s/%d.pem;\n"
-                    "ssl_certificate_key %s/key.pem; ssl_session_tickets on;\n"
-                    "location / { proxy_pass http://127.0.0.1:%u; proxy_http_version 1.1;\n"
-                    "proxy_set_header Upgrade $http_upgrade;\n"
-                    "proxy_set_header Connection Upgrade; }\n"
-                    "location /secret { return 401; }\n"
-                    "location /down { proxy_pass http://127.0.0.1:1; } }\n",
-                    sc->ports[i], sc->folder, i, sc->folder, backend);
+    len += (size_t)snprintf(http + len, sizeof http - len,
+                            "server { listen 127.0.0.1:%u ssl; ssl_certificate %s/%d.pem;\n"
+                            "ssl_certificate_key %s/key.pem; ssl_session_tickets on;\n"
+                            "location / { proxy_pass http://127.0.0.1:%u; proxy_http_version 1.1;\n"
+                            "proxy_set_header Upgrade $http_upgrade;\n"
+                            "proxy_set_header Connection Upgrade; }\n"
+                            "location /secret { return 401; }\n"
+                            "location /down { proxy_pass http://127.0.0.1:1; } }\n",
+                            sc->ports[i], folder, i, folder, backend);
   }
-  snprintf(config + len, sizeof config - (size_t)len, "}\n");
-  write_file(sc, "nginx.conf", config);
-  snprintf(config_path, sizeof config_path, "%s/nginx.conf", sc->folder);
-  const char *nginx = foreign_find("nginx");
-  const char *const args[] = {nginx, "-e", "stderr", "-p", sc->folder, "-c", config_path, NULL};
-  /* It takes the sockets over, as after an upgrade of its own: whoever connects before it is up
-   * waits. */
-  const char *const env[] = {variable, NULL};
-  foreign_t *foreign = foreign_start(&sc->h.loop, args, env, false, listeners, PORTS);
-  harness_at_stop(&sc->h, foreign_stop, foreign);
-  for (int i = 0; i < PORTS; i++) {
-    close(listeners[i]);
-  }
+  nginx_start(sc->nginx, &sc->h.loop, http, listeners, PORTS);
 }
 
 static void start_behind_nginx(scene *sc, bool node) {
   start(sc);
-  strcpy(sc->folder, "/tmp/e2b-test-nginx-XXXXXX");
-  assert_non_null(mkdtemp(sc->folder));
-  chmod(sc->folder, 0755);
-  harness_at_stop(&sc->h, remove_folder, sc);
+  sc->nginx = nginx_new();
+  harness_at_stop(&sc->h, nginx_stop, sc->nginx);
   make_certificates(sc);
   run_nginx(sc, run_echo(sc, node));
   sc->options.ca_blob = sc->authority;
@@ -282,12 +247,6 @@ static void an_echo_in_python(void **state) {
 static void an_echo_in_node(void **state) {
   (void)state;
   an_echo(true);
-}
-
-static bool nginx_installed(void) {
-  if (foreign_find("nginx") != NULL) return true;
-  print_message("SKIPPED: nginx is not installed\n");
-  return false;
 }
 
 static void behind_nginx(bool node) {
@@ -362,8 +321,8 @@ static void run_tinyproxy(scene *sc, uint16_t port_number) {
            "Port %u\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nAllow 127.0.0.1\n"
            "BasicAuth me secret\n",
            port_number);
-  write_file(sc, "tinyproxy.conf", config);
-  snprintf(path, sizeof path, "%s/tinyproxy.conf", sc->folder);
+  nginx_file(sc->nginx, "tinyproxy.conf", config);
+  snprintf(path, sizeof path, "%s/tinyproxy.conf", nginx_folder(sc->nginx));
   const char *tinyproxy = foreign_find("tinyproxy");
   const char *const args[] = {tinyproxy, "-d", "-c", path, NULL};
   foreign_t *foreign = foreign_start(&sc->h.loop, args, NULL, false, NULL, 0);

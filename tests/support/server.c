@@ -3,10 +3,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include <uv.h>
+
+#include "support/nginx.h"
 
 static bool is_set(const char *variable) {
   const char *value = getenv(variable);
@@ -56,6 +59,7 @@ static int start_host(server *it, int no_isolation, char *why, size_t why_size) 
 
 static int use_host(server *it) {
   char why[512] = "";
+  if (says("E2B_TEST_FRONT", "1") && !nginx_installed()) exit(SERVER_SKIPPED);
   it->name = "the local host";
   it->features = SERVER_CONTROL | SERVER_LOCAL | SERVER_ISOLATED | SERVER_ANY_USER;
   /* An ordinary user's namespace has one user to give files to. */
@@ -80,6 +84,9 @@ static void on_host_closed(void *user_data) {
 
 void server_stop(server *it) {
   if (it->host == NULL) return;
+  enum { OF_A_SCENE = 4 }; /* its sandbox and its directory are made and ended */
+  if (it->front != NULL) front_stop(it->front, OF_A_SCENE);
+  it->front = NULL;
   bool closed = false;
   e2b_host_close(it->host, on_host_closed, &closed);
   while (!closed && uv_run(it->loop, UV_RUN_ONCE) != 0) {
@@ -110,7 +117,12 @@ int server_start(server *it, uv_loop_t *loop) {
   } else if (use_host(it) != 0) {
     return -1;
   }
-  print_message("server: %s\n", it->name);
+#ifdef E2B_TEST_WITH_HOST
+  if (it->host != NULL && says("E2B_TEST_FRONT", "1")) {
+    it->front = front_start(loop, e2b_host_url(it->host));
+  }
+#endif
+  print_message("server: %s%s\n", it->name, it->front != NULL ? ", behind HTTP/2" : "");
   return 0;
 }
 
@@ -123,6 +135,10 @@ void server_options(const server *it, e2b_client_options *options) {
   options->api_url = e2b_host_url(it->host);
   options->sandbox_url = e2b_host_url(it->host);
   options->api_key = e2b_host_api_key(it->host);
+  if (it->front == NULL) return;
+  options->api_url = options->sandbox_url = front_url(it->front);
+  options->ca_blob = front_authority(it->front);
+  options->ca_blob_len = strlen(front_authority(it->front));
 #else
   (void)it;
 #endif

@@ -8,12 +8,14 @@
  * none; without it that is a failure, with its reason. E2B_TEST_PYTHON names the host's Python
  * environment; E2B_TEST_SHARED=1 says that the sandboxes of the named server share one file system
  * and one process table; E2B_TEST_RPC=json and E2B_TEST_API=2 choose the other encoding and
- * spelling. */
+ * spelling. E2B_TEST_FRONT=1 puts an edge with TLS and HTTP/2 before the host in this process;
+ * where it cannot be had the program ends as skipped (SERVER_SKIPPED), and says why. */
 
 #include <stdbool.h>
 
 #include "e2b/client.h"
 #include "e2b/host.h"
+#include "support/front.h"
 #include "support/test.h"
 
 typedef enum server_feature {
@@ -24,9 +26,13 @@ typedef enum server_feature {
   SERVER_OWNERS = 1 << 4    /* files keep the owner they were made for */
 } server_feature;
 
+/* The exit status of a program that could run none of its tests. */
+enum { SERVER_SKIPPED = 77 };
+
 typedef struct server {
   struct uv_loop_s *loop;
   e2b_host_t *host; /* NULL: elsewhere */
+  front_t *front;   /* before the host; NULL: none */
   const char *name; /* for messages */
   unsigned features;
 } server;
