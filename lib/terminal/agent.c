@@ -7,24 +7,15 @@
 
 enum { LIVENESS_MS = 60000, LIVENESS_MAX_MS = 100000, CLOSE_GRACEFUL = 1000 };
 
-void e2b__agent_stop_clock(e2b__agent_t *agent) {
-  if (agent->clock != NULL) e2b__delay_cancel(agent->clock);
-  agent->clock = NULL;
-}
-
 static void on_clock(void *ctx) {
   e2b__agent_t *agent = ctx;
   agent->clock = NULL;
-  e2b_error_t error = e2b__error(E2B_ETIMEDOUT);
-  error.clock = E2B_CLOCK_FIRST_EVENT;
+  const e2b_error_t error = e2b__endpoint_silent();
   e2b__agent_fail(agent, &error, false);
 }
 
-/* Without memory for a clock the connection's own liveness is the only one. */
 void e2b__agent_start_clock(e2b__agent_t *agent) {
-  const e2b_client_t *client = e2b__terminal_client(agent->base.terminal);
-  const uint64_t ms = client->config.first_event_timeout_ms;
-  if (ms != E2B_NO_TIMEOUT) agent->clock = e2b__delay_start(client->http, ms, on_clock, agent);
+  agent->clock = e2b__endpoint_clock(agent->base.terminal->sandbox, on_clock, agent);
 }
 
 static e2b__agent_t *agent_of(e2b__transport_t *transport) {
@@ -32,7 +23,7 @@ static e2b__agent_t *agent_of(e2b__transport_t *transport) {
 }
 
 static void free_agent(e2b__agent_t *agent) {
-  e2b__agent_stop_clock(agent);
+  e2b__endpoint_stop_clock(&agent->clock);
   e2b__list_remove(&agent->guest.node);
   e2b__supervisor_forget(&agent->wait);
   e2b__line_free(&agent->line);
@@ -49,7 +40,7 @@ void e2b__agent_fail(e2b__agent_t *agent, const e2b_error_t *error, bool final) 
   agent->socket = NULL;
   agent->state = E2B__AGENT_APART;
   agent->offset_len = 0;
-  e2b__agent_stop_clock(agent);
+  e2b__endpoint_stop_clock(&agent->clock);
   e2b_terminal_t *terminal = agent->base.terminal;
   terminal->refs++;
   e2b__agent_lose_signals(agent);
@@ -226,7 +217,7 @@ static void close_agent(e2b__transport_t *transport, int code) {
   e2b__agent_t *agent = agent_of(transport);
   e2b__agent_end_signals(agent, code);
   e2b__supervisor_forget(&agent->wait);
-  e2b__agent_stop_clock(agent);
+  e2b__endpoint_stop_clock(&agent->clock);
   const bool open = agent->state == E2B__AGENT_ATTACHING || agent->state == E2B__AGENT_ATTACHED;
   if (agent->socket != NULL && open) {
     static const char detach[] = "{\"type\":\"detach\"}";

@@ -98,7 +98,6 @@ bool e2b__agent_is_id(const char *id);
 void e2b__agent_fail(e2b__agent_t *agent, const e2b_error_t *error, bool final);
 /* Of the answer to the hello. */
 void e2b__agent_start_clock(e2b__agent_t *agent);
-void e2b__agent_stop_clock(e2b__agent_t *agent);
 /* Its socket has closed after close(). */
 void e2b__agent_left(e2b__agent_t *agent);
 /* Its socket has ended by itself. */

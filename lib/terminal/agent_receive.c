@@ -114,7 +114,7 @@ static void on_attached(e2b__agent_t *agent, const cJSON *json) {
   agent->sent = input;
   agent->created = true;
   agent->state = E2B__AGENT_ATTACHED;
-  e2b__agent_stop_clock(agent);
+  e2b__endpoint_stop_clock(&agent->clock);
   e2b__buffer_free(&agent->request);
   if (!e2b__terminal_opened(terminal, &opened)) return;
   e2b__agent_pump(agent);

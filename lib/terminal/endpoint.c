@@ -78,3 +78,20 @@ bool e2b__endpoint_is_final(int code) {
   return code != E2B_ENOMEM && code != E2B_ESERVER && code != E2B_EPROTOCOL &&
          (e2b_code_flags(code) & E2B_FLAG_TRANSIENT) == 0;
 }
+
+e2b__delay_t *e2b__endpoint_clock(const e2b_sandbox_t *sandbox, void (*callback)(void *ctx),
+                                  void *ctx) {
+  const uint64_t ms = sandbox->client->config.first_event_timeout_ms;
+  return ms != E2B_NO_TIMEOUT ? e2b__delay_start(sandbox->client->http, ms, callback, ctx) : NULL;
+}
+
+void e2b__endpoint_stop_clock(e2b__delay_t **clock) {
+  if (*clock != NULL) e2b__delay_cancel(*clock);
+  *clock = NULL;
+}
+
+e2b_error_t e2b__endpoint_silent(void) {
+  e2b_error_t error = e2b__error(E2B_ETIMEDOUT);
+  error.clock = E2B_CLOCK_FIRST_EVENT;
+  return error;
+}

@@ -2,6 +2,7 @@
 #ifndef E2B_LIB_TERMINAL_ENDPOINT_H
 #define E2B_LIB_TERMINAL_ENDPOINT_H
 
+#include "net/delay.h"
 #include "net/websocket.h"
 #include "sandbox/handle.h"
 
@@ -32,5 +33,13 @@ static inline void e2b__endpoint_header(e2b__endpoint_t *endpoint, const char *n
 e2b_error_t e2b__endpoint_error(e2b__arena_t *arena, const e2b__websocket_end_t *end);
 /* Whether another attempt may fare better than the one that failed so. */
 bool e2b__endpoint_is_final(int code);
+
+/* The clock of a server that took the connection and is to speak first: the client's time for a
+ * first event. NULL: there is none, or no memory for it, and the connection's own liveness is the
+ * only one. Then e2b__endpoint_silent() is what happened. */
+e2b__delay_t *e2b__endpoint_clock(const e2b_sandbox_t *sandbox, void (*callback)(void *ctx),
+                                  void *ctx);
+void e2b__endpoint_stop_clock(e2b__delay_t **clock);
+e2b_error_t e2b__endpoint_silent(void);
 
 #endif

@@ -18,6 +18,7 @@ static void free_jupyter(e2b__jupyter_t *jupyter) {
     e2b_future_cancel(jupyter->making);
     e2b_future_release(jupyter->making);
   }
+  e2b__endpoint_stop_clock(&jupyter->clock);
   if (jupyter->socket != NULL) e2b__websocket_destroy(jupyter->socket);
   e2b__line_free(&jupyter->line);
   e2b__buffer_free(&jupyter->text);
@@ -30,7 +31,19 @@ void e2b__jupyter_fail(e2b__jupyter_t *jupyter, const e2b_error_t *error, bool f
   if (jupyter->socket != NULL) e2b__websocket_destroy(jupyter->socket);
   jupyter->socket = NULL;
   jupyter->state = E2B__JUPYTER_APART;
+  e2b__endpoint_stop_clock(&jupyter->clock);
   e2b__terminal_failed(jupyter->base.terminal, error, final);
+}
+
+static void on_clock(void *ctx) {
+  e2b__jupyter_t *jupyter = ctx;
+  jupyter->clock = NULL;
+  const e2b_error_t error = e2b__endpoint_silent();
+  e2b__jupyter_fail(jupyter, &error, false);
+}
+
+void e2b__jupyter_start_clock(e2b__jupyter_t *jupyter) {
+  jupyter->clock = e2b__endpoint_clock(jupyter->base.terminal->sandbox, on_clock, jupyter);
 }
 
 void e2b__jupyter_gone(e2b__jupyter_t *jupyter, const e2b__websocket_end_t *end) {

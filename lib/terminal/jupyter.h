@@ -49,6 +49,7 @@ typedef struct e2b__jupyter {
   bool replaying; /* the next output is what the server kept */
   uint32_t liveness_ms;
   e2b__websocket_t *socket;
+  e2b__delay_t *clock; /* in HELLO and READY */
   e2b_future_t *making;
   e2b__line_t line;   /* typed, and not sent */
   e2b__buffer_t text; /* of one message */
@@ -63,6 +64,8 @@ int e2b__jupyter_pump(e2b__jupyter_t *jupyter);
 int e2b__jupyter_send_size(e2b__jupyter_t *jupyter);
 
 /* jupyter.c */
+/* Of what the server has to say before the terminal is open. */
+void e2b__jupyter_start_clock(e2b__jupyter_t *jupyter);
 void e2b__jupyter_fail(e2b__jupyter_t *jupyter, const e2b_error_t *error, bool final);
 void e2b__jupyter_made(e2b__jupyter_t *jupyter, const e2b_error_t *error);
 void e2b__jupyter_gone(e2b__jupyter_t *jupyter, const e2b__websocket_end_t *end);

@@ -110,6 +110,7 @@ static bool opened(e2b__jupyter_t *jupyter) {
   const e2b__terminal_opened_t facts = {.id = first ? jupyter->name : NULL};
   jupyter->state = E2B__JUPYTER_OPEN;
   jupyter->fresh = false;
+  e2b__endpoint_stop_clock(&jupyter->clock);
   if (!e2b__terminal_opened(jupyter->base.terminal, &facts)) return false;
   if (e2b__jupyter_pump(jupyter) != 0) e2b__terminal_stalled(jupyter->base.terminal);
   return true;
@@ -202,6 +203,7 @@ static void on_open(void *ctx, const char *protocol) {
   e2b__jupyter_t *jupyter = ctx;
   (void)protocol;
   jupyter->state = E2B__JUPYTER_HELLO;
+  e2b__jupyter_start_clock(jupyter);
 }
 
 static void on_drain(void *ctx) {

@@ -16,6 +16,7 @@ enum { PORT = 7681, LIVENESS_MS = 60000, CHUNK_BYTES = 4096 };
 typedef struct ttyd {
   e2b__transport_t base;
   e2b__websocket_t *socket;
+  e2b__delay_t *clock; /* until it speaks */
   char *base_url;
   char *token; /* user:password in base64; "" for none */
   uint16_t port;
@@ -30,6 +31,7 @@ static ttyd *ttyd_of(e2b__transport_t *transport) {
 }
 
 static void free_ttyd(ttyd *it) {
+  e2b__endpoint_stop_clock(&it->clock);
   if (it->socket != NULL) e2b__websocket_destroy(it->socket);
   e2b__line_free(&it->line);
   e2b__free(it->base_url);
@@ -68,6 +70,13 @@ static int send_size(e2b__transport_t *transport) {
   return 0;
 }
 
+static void on_clock(void *ctx) {
+  ttyd *it = ctx;
+  it->clock = NULL;
+  const e2b_error_t error = e2b__endpoint_silent();
+  e2b__terminal_failed(it->base.terminal, &error, true);
+}
+
 static void on_open(void *ctx, const char *protocol) {
   ttyd *it = ctx;
   const e2b_terminal_t *terminal = it->base.terminal;
@@ -78,7 +87,10 @@ static void on_open(void *ctx, const char *protocol) {
                ? e2b__websocket_send(it->socket, E2B__WEBSOCKET_BINARY, hello, strlen(hello))
                : E2B_ENOMEM;
   e2b__free(hello);
-  if (rc == 0) return;
+  if (rc == 0) {
+    it->clock = e2b__endpoint_clock(terminal->sandbox, on_clock, it);
+    return;
+  }
   const e2b_error_t error = e2b__error(rc);
   e2b__terminal_failed(it->base.terminal, &error, true);
 }
@@ -97,6 +109,7 @@ static void on_data(void *ctx, const char *data, size_t len, bool first, bool la
     if (!it->speaking) {
       const e2b__terminal_opened_t opened = {.id = ""};
       it->speaking = true;
+      e2b__endpoint_stop_clock(&it->clock);
       if (!e2b__terminal_opened(it->base.terminal, &opened)) return;
       if (pump(it) != 0) e2b__terminal_stalled(it->base.terminal);
     }

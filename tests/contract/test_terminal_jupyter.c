@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "support/faults.h"
+#include "support/peer.h"
 
 /* A Jupyter server that refuses, in the words of the real one (protocol 7.2, 7.3), and what the
- * user is told to do about it. */
+ * user is told to do about it; and one that says nothing. */
 
 static e2b_future_t *create(faults_t *f, const char *credential) {
   e2b_terminal_options options;
@@ -111,11 +114,35 @@ static void other_refusals_keep_their_words(void **state) {
   }
 }
 
+/* It takes every connection, and is there: it would answer a ping. */
+static void a_server_that_never_speaks_is_not_waited_for(void **state) {
+  (void)state;
+  faults_t f;
+  faults_open(&f, NULL);
+  f.options.first_event_timeout_ms = 100;
+  f.options.request_timeout_ms = 400;
+  faults_sandbox(&f);
+  peer_t *peer = peer_start(&f.h.loop);
+  harness_at_stop(&f.h, peer_stop, peer);
+  char url[64];
+  snprintf(url, sizeof url, "http://127.0.0.1:%u", peer_port(peer));
+  e2b_terminal_options options;
+  E2B_INIT(&options);
+  options.transport = E2B_TRANSPORT_JUPYTER;
+  options.base_url = url;
+  const faults_error_t error = faults_fails(&f, e2b_terminal_get_by_id(f.sandbox, "x", &options));
+  assert_int_equal(error.code, E2B_ETIMEDOUT);
+  assert_int_equal(error.clock, E2B_CLOCK_FIRST_EVENT);
+  assert_true(peer_accepted(peer) > 1);
+  faults_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_token_that_is_missing_or_wrong_is_said_so),
       cmocka_unit_test(the_edges_refusal_is_not_the_servers),
       cmocka_unit_test(other_refusals_keep_their_words),
+      cmocka_unit_test(a_server_that_never_speaks_is_not_waited_for),
   };
   return cmocka_run_group_tests_name("terminal jupyter refusals", tests, NULL, NULL);
 }

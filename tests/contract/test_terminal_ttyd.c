@@ -53,13 +53,14 @@ static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *
   s->closed_code = error != NULL ? error->code : 0;
 }
 
-static void open_stage(stage *s) {
+static void open_stage_with(stage *s, uint64_t first_event_timeout_ms) {
   memset(s, 0, sizeof *s);
   harness_start(&s->h);
   e2b_client_options client;
   harness_options(&s->h, NULL, &client);
   client.debug = E2B_ON;
   client.sandbox_url = NULL;
+  client.first_event_timeout_ms = first_event_timeout_ms;
   harness_client(&s->h, &client);
   s->peer = peer_start(&s->h.loop);
   harness_at_stop(&s->h, peer_stop, s->peer);
@@ -77,6 +78,10 @@ static void open_stage(stage *s) {
   s->options.on_lost = on_lost;
   s->options.on_closed = on_closed;
   s->options.user_data = s;
+}
+
+static void open_stage(stage *s) {
+  open_stage_with(s, 0);
 }
 
 static void until_frames(stage *s, unsigned count) {
@@ -235,6 +240,18 @@ static void a_refusal_without_a_word(void **state) {
   close_stage(&s);
 }
 
+/* It takes the connection, and is there: it would answer a ping. */
+static void a_server_that_never_speaks_is_not_waited_for(void **state) {
+  (void)state;
+  stage s;
+  open_stage_with(&s, 100);
+  begin(&s);
+  assert_int_equal(harness_await(&s.h, s.future), E2B_ETIMEDOUT);
+  assert_int_equal(e2b_future_error(s.future)->clock, E2B_CLOCK_FIRST_EVENT);
+  assert_int_equal(s.closed, 0);
+  close_stage(&s);
+}
+
 static void killing_hangs_up(void **state) {
   (void)state;
   stage s;
@@ -275,6 +292,7 @@ int main(void) {
       cmocka_unit_test(a_port_of_this_machine),
       cmocka_unit_test(a_wrong_credential),
       cmocka_unit_test(a_refusal_without_a_word),
+      cmocka_unit_test(a_server_that_never_speaks_is_not_waited_for),
       cmocka_unit_test(killing_hangs_up),
       cmocka_unit_test(nobody_comes_back_to_one),
   };
