@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "host/daemon.h"
+#include "host/file_copy.h"
 #include "host/isolation.h"
 #include "host/paths.h"
 #include "proto/json.h"
@@ -14,7 +15,7 @@
 /* POST /files/compose: files one behind the other become one, and are gone. They are put together
  * under another name, a file at a time on a thread of libuv, so that nobody waits for a disk. */
 
-enum { COPY = 1 << 20, BODY_CEILING = 4 << 20 };
+enum { STEP = 64 << 20, BODY_CEILING = 4 << 20 };
 
 typedef struct compose {
   e2b__host_request_t *request; /* NULL: its client is gone */
@@ -25,7 +26,8 @@ typedef struct compose {
   char *destination;
   char *name, *temporary; /* in the destination's directory */
   int directory, to, from;
-  int error; /* of the copy at hand */
+  e2b__host_file_copy_t copy; /* the one at hand */
+  int result;                 /* of its last step */
   atomic_bool unwanted;
   uv_work_t work;
   e2b__arena_t arena;
@@ -48,33 +50,11 @@ static void give_up(compose_t *compose) {
 
 /* ---- copying ---- */
 
-static int copy_plainly(int from, int to, const atomic_bool *unwanted) {
-  char piece[65536];
-  while (!atomic_load(unwanted)) {
-    ssize_t got = read(from, piece, sizeof piece);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return got < 0 ? errno : 0;
-    for (ssize_t done = 0; done < got;) {
-      ssize_t written = write(to, piece + done, (size_t)(got - done));
-      if (written < 0 && errno != EINTR) return errno;
-      if (written > 0) done += written;
-    }
-  }
-  return ECANCELED;
-}
-
-/* On the thread; the kernel copies, where it can. */
+/* On the thread; not long, so that a disk that has become full meanwhile is seen. */
 static void copy_work(uv_work_t *work) {
   compose_t *compose = work->data;
-  ssize_t got;
-  do {
-    got = copy_file_range(compose->from, NULL, compose->to, NULL, COPY, 0);
-  } while (!atomic_load(&compose->unwanted) && (got > 0 || (got < 0 && errno == EINTR)));
-  compose->error = 0;
-  if (got < 0)
-    compose->error = errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP
-                         ? copy_plainly(compose->from, compose->to, &compose->unwanted)
-                         : errno;
+  compose->result =
+      atomic_load(&compose->unwanted) ? -ECANCELED : e2b__host_file_copy(&compose->copy, STEP);
 }
 
 /* ---- the end ---- */
@@ -124,57 +104,78 @@ static void finish_compose(compose_t *compose) {
   compose_free(compose);
 }
 
-static void copy_next(compose_t *compose);
+static void no_space(compose_t *compose) {
+  e2b__host_answer_error(compose->request, 507, "not enough disk space available");
+  give_up(compose);
+}
+
+static void source_failed(compose_t *compose, int error) {
+  e2b__host_answer_error(compose->request, 500, "error composing source %s: %s",
+                         compose->sources[compose->at], e2b__host_error_text(error));
+  give_up(compose);
+}
+
+static void open_next(compose_t *compose);
+static void copy_on(compose_t *compose);
 
 static void on_copied(uv_work_t *work, int status) {
   compose_t *compose = work->data;
   e2b__host_request_t *request = compose->request;
   e2b_host_t *host = compose->host;
-  close(compose->from);
-  compose->from = -1;
-  if (status != 0) compose->error = ECANCELED;
+  int result = status == 0 ? compose->result : -ECANCELED;
   if (request == NULL || request->sandbox == NULL || request->cut) {
     give_up(compose);
-  } else if (compose->error == ENOSPC || compose->error == EDQUOT) {
-    e2b__host_answer_error(request, 507, "not enough disk space available");
-    give_up(compose);
-  } else if (compose->error != 0) {
-    e2b__host_answer_error(request, 500, "error composing source %s: %s",
-                           compose->sources[compose->at], e2b__host_error_text(compose->error));
-    give_up(compose);
+  } else if (result == -ENOSPC || result == -EDQUOT) {
+    no_space(compose);
+  } else if (result < 0) {
+    source_failed(compose, -result);
+  } else if (result > 0) {
+    copy_on(compose);
   } else {
     compose->at++;
-    copy_next(compose);
+    open_next(compose);
   }
   e2b__host_handle_closed(host);
 }
 
-static void copy_next(compose_t *compose) {
+static void copy_on(compose_t *compose) {
+  if (compose->request->sandbox->disk_full) {
+    no_space(compose);
+  } else if (uv_queue_work(compose->host->loop, &compose->work, copy_work, on_copied) != 0) {
+    source_failed(compose, ENOMEM);
+  } else {
+    e2b__host_handle_opened(compose->host);
+  }
+}
+
+/* What was a file when it was looked at may be a device by now. */
+static int open_source(const compose_t *compose, const char *source) {
+  struct stat st;
+  int fd = e2b__host_open(compose->request->sandbox, source, O_RDONLY | O_NONBLOCK, 0);
+  if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))) return fd;
+  close(fd);
+  return -EINVAL;
+}
+
+static void open_next(compose_t *compose) {
+  if (compose->from >= 0) close(compose->from);
+  compose->from = -1;
   if (compose->at == compose->count) {
     finish_compose(compose);
     return;
   }
   const char *source = compose->sources[compose->at];
-  if (compose->request->sandbox->disk_full) {
-    e2b__host_answer_error(compose->request, 507, "not enough disk space available");
-    give_up(compose);
-    return;
-  }
-  compose->from = e2b__host_open(compose->request->sandbox, source, O_RDONLY | O_NONBLOCK, 0);
+  compose->from = open_source(compose, source);
   if (compose->from < 0) {
     e2b__host_answer_error(compose->request, 500, "error opening source file %s: open %s: %s",
                            source, source, e2b__host_error_text(-compose->from));
     give_up(compose);
     return;
   }
+  compose->copy =
+      (e2b__host_file_copy_t){compose->from, compose->to, 0, lseek(compose->to, 0, SEEK_END)};
   compose->work.data = compose;
-  if (uv_queue_work(compose->host->loop, &compose->work, copy_work, on_copied) != 0) {
-    e2b__host_answer_error(compose->request, 500, "error composing source %s: out of memory",
-                           source);
-    give_up(compose);
-    return;
-  }
-  e2b__host_handle_opened(compose->host);
+  copy_on(compose);
 }
 
 /* ---- the beginning: each answers when it says false ---- */
@@ -325,7 +326,7 @@ static void on_finish(e2b__host_request_t *request) {
   bool good = take_body(compose, body) && open_temporary(compose);
   cJSON_Delete(body);
   if (good)
-    copy_next(compose);
+    open_next(compose);
   else
     give_up(compose);
 }

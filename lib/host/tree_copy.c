@@ -8,22 +8,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "host/file_copy.h"
 #include "host/tree.h"
 
 /* Each level holds two descriptors. */
 enum { MAX_DEPTH = 150 };
 
 static int copy_content(int in, int out) {
-  char buf[65536];
-  ssize_t got;
-  while ((got = copy_file_range(in, NULL, out, NULL, 1 << 30, 0)) > 0)
+  e2b__host_file_copy_t copy = {in, out, 0, 0};
+  int rc;
+  while ((rc = e2b__host_file_copy(&copy, 1 << 30)) > 0)
     continue;
-  if (got == 0) return 0;
-  /* Not between these two file systems; what was copied so far stays. */
-  while ((got = read(in, buf, sizeof buf)) > 0)
-    for (ssize_t done = 0, put; done < got; done += put)
-      if ((put = write(out, buf + done, (size_t)(got - done))) <= 0) return -errno;
-  return got == 0 ? 0 : -errno;
+  return rc;
 }
 
 static int copy_attributes(int in, int out) {
@@ -50,7 +46,7 @@ static int copy_status(const struct stat *st, int out) {
 static int copy_file(int from, const char *name, int to, const char *as) {
   struct stat st;
   int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (in < 0) return -errno;
+  if (in < 0) return errno == ENOENT ? 0 : -errno; /* as if it had gone before */
   int out = openat(to, as, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   int rc = out >= 0 && fstat(in, &st) == 0 ? 0 : -errno;
   if (rc == 0 && S_ISREG(st.st_mode)) rc = copy_content(in, out);

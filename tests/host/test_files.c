@@ -238,6 +238,19 @@ static void composing_is_all_or_nothing(void **state) {
   gives("p1", NULL, 404, NULL, NULL, NULL);
 }
 
+/* The disk of the machine must not be filled with what the sandbox does not have. */
+static void composing_keeps_holes(void **state) {
+  static const char body[] = "{\"source_paths\":[\"h1\",\"h2\",\"h1\"],\"destination\":\"holes\","
+                             "\"username\":\"user\"}";
+  (void)state;
+  wire_shell("cd ~user && truncate -s 200M h1 && printf two >h2");
+  fails(wire_ask("POST", "/files/compose", "", body, sizeof body - 1, NULL), 200, "holes\"");
+  wire_shell("cd ~user && test $(stat -c %s holes) = $((400 * 1048576 + 3)) && "
+             "test $(stat -c %b holes) -lt 1000 && "
+             "python3 -c 'f = open(\"holes\", \"rb\"); f.seek((200 << 20) - 1); "
+             "assert f.read(5) == b\"\\0two\\0\"'");
+}
+
 static void the_sandbox_may_end_meanwhile(void **state) {
   static char half[300000];
   static const char body[] =
@@ -265,6 +278,7 @@ int main(void) {
       WIRE_TEST(parts),
       WIRE_TEST(an_upload_replaces_in_place),
       WIRE_TEST(composing_is_all_or_nothing),
+      WIRE_TEST(composing_keeps_holes),
       WIRE_TEST(the_sandbox_may_end_meanwhile),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);

@@ -81,6 +81,29 @@ static void files_come_back(void **state) {
   cJSON_Delete(gives("POST", "/v2/sandboxes", body, 404));
 }
 
+/* What takes no room in the sandbox takes none in copies of it: a program could fill the machine's
+ * disk otherwise. */
+static void holes_in_files_stay_holes(void **state) {
+  char id[200];
+  (void)state;
+  wire_shell("cd ~user && truncate -s 256M all && "
+             "python3 -c 'f = open(\"parts\", \"wb\"); f.seek(100 << 20); f.write(b\"middle\"); "
+             "f.truncate(200 << 20)'");
+  cJSON *made = gives("POST", MAKE, "{}", 201);
+  snprintf(id, sizeof id, "%s", e2b__json_string(made, "snapshotID", ""));
+  cJSON_Delete(made);
+  char bare[200];
+  snprintf(bare, sizeof bare, "%.*s", (int)strcspn(id, ":"), id);
+  become(id, bare);
+  wire_shell("cd ~user && test $(stat -c %s all) = 268435456 -a $(stat -c %s parts) = 209715200 && "
+             "test $(stat -c %b all) -lt 1000 -a $(stat -c %b parts) -lt 1000 && "
+             "python3 -c 'f = open(\"parts\", \"rb\"); f.seek(100 << 20); "
+             "assert f.read(7) == b\"middle\\0\"'");
+  char path[300];
+  snprintf(path, sizeof path, "/templates/%s", bare);
+  gives("DELETE", path, "", 204);
+}
+
 static void names_and_tags(void **state) {
   (void)state;
   static const char *const bodies[] = {"{\"name\":\"snap\"}", "{\"name\":\"snap\"}",
@@ -231,9 +254,13 @@ static void pages(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WIRE_TEST(files_come_back), WIRE_TEST(names_and_tags),
-      WIRE_TEST(pages),           WIRE_TEST(one_that_goes_while_another_starts_from_it_is_whole),
-      WIRE_TEST(forks),           WIRE_TEST(refusals),
+      WIRE_TEST(files_come_back),
+      WIRE_TEST(holes_in_files_stay_holes),
+      WIRE_TEST(names_and_tags),
+      WIRE_TEST(pages),
+      WIRE_TEST(one_that_goes_while_another_starts_from_it_is_whole),
+      WIRE_TEST(forks),
+      WIRE_TEST(refusals),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
 }
