@@ -73,7 +73,11 @@ static void abandon_input(void *work) {
     }
   }
   e2b__list_remove(&item->node);
+  e2b__command_hold(command);
+  if (item->end) command->input_ended = false; /* it was not asked for */
   input_free(item);
+  offer_drain(command);
+  e2b__command_drop(command);
 }
 
 static bool has_exited(const e2b_command_t *command) {
@@ -87,6 +91,9 @@ static void settle(e2b__list_t *list, const e2b_error_t *error) {
     e2b_future_t *future = item->future;
     /* The news of the exit may overtake the answer to the close that caused it. */
     const bool closed = item->end && has_exited(item->command);
+    if (item->end && error != NULL && item->command->state == E2B__COMMAND_RUNNING) {
+      item->command->input_ended = false; /* it is open still, or nobody knows */
+    }
     input_free(item);
     if (future == NULL) continue;
     if (error != NULL && !closed) {
@@ -271,7 +278,7 @@ void e2b__input_pump(e2b_command_t *command) {
 
 int e2b__input_push(e2b_command_t *command, const void *data, size_t len, bool end,
                     e2b_future_t *future) {
-  input *item = e2b__malloc(sizeof *item + len);
+  input *item = len < SIZE_MAX / 4 ? e2b__malloc(sizeof *item + len) : NULL;
   if (item == NULL) return E2B_ENOMEM;
   item->future = future;
   item->command = command;
@@ -301,7 +308,8 @@ static e2b_future_t *push(e2b_command_t *command, const void *data, size_t len, 
     } else {
       e2b__future_fail_text(future, E2B_ENOSTDIN, "standard input is not open");
     }
-  } else if (!end && command->input_bytes > 0 && command->input_bytes + len > LINE_CEILING) {
+  } else if (!end && command->input_bytes > 0 &&
+             (command->input_bytes > LINE_CEILING || len > LINE_CEILING - command->input_bytes)) {
     command->input_refused = true;
     e2b__future_fail_text(future, E2B_EAGAIN, "%zu bytes wait already", command->input_bytes);
   } else if (e2b__input_push(command, data, len, end, future) != 0) {

@@ -222,6 +222,93 @@ static void a_line_that_is_full_refuses_and_tells_when_there_is_room(void **stat
   faults_close(&f);
 }
 
+/* Nobody has taken it: there is room again though nothing was sent. */
+static void room_that_a_cancel_makes_is_told(void **state) {
+  enum { PIECE = 1 << 20 };
+  faults_t f;
+  faults_ready(&f, *state);
+  unsigned drained = 0;
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.on_drain = on_drain;
+  options.user_data = &drained;
+  e2b_command_t *command = started(&f, &options);
+  fault_hang(fault_on(f.server, SEND_INPUT));
+  e2b_future_t *on_the_way = e2b_command_write(command, "A", 1);
+  char *piece = calloc(1, PIECE);
+  assert_non_null(piece);
+  e2b_future_t *futures[3];
+  for (size_t i = 0; i < E2B__COUNT(futures); i++) {
+    futures[i] = e2b_command_write(command, piece, PIECE);
+  }
+  assert_int_equal(faults_code(&f, e2b_command_write(command, piece, PIECE)), E2B_EAGAIN);
+  for (size_t i = 0; i < E2B__COUNT(futures); i++) {
+    assert_int_equal(drained, 0);
+    e2b_future_cancel(futures[i]);
+    assert_int_equal(faults_code(&f, futures[i]), E2B_ECANCELED);
+  }
+  harness_until_count(&f.h, &drained, 1);
+  free(piece);
+  finish(&f, command);
+  e2b_future_release(on_the_way);
+  faults_close(&f);
+}
+
+/* --- its end ---------------------------------------------------------------------------------- */
+
+static void a_close_that_was_given_up_in_line_can_be_asked_for_again(void **state) {
+  faults_t f;
+  faults_ready(&f, *state);
+  e2b_command_t *command = started(&f, NULL);
+  fault_rule_t *rule = fault_on(f.server, SEND_INPUT);
+  fault_limit(rule, 1);
+  fault_wait(rule, 50);
+  answered(&f, rule);
+  answered(&f, fault_on(f.server, SEND_INPUT));
+  answered(&f, fault_on(f.server, CLOSE_STDIN));
+  e2b_future_t *first = e2b_command_write(command, "AAAA", 4);
+  e2b_future_t *given_up = e2b_command_close_stdin(command);
+  e2b_future_cancel(given_up);
+  assert_int_equal(faults_code(&f, given_up), E2B_ECANCELED);
+  faults_succeeds(&f, e2b_command_write(command, "BBBB", 4));
+  faults_succeeds(&f, first);
+  assert_int_equal(fault_count(f.server, CLOSE_STDIN), 0);
+  faults_succeeds(&f, e2b_command_close_stdin(command));
+  assert_int_equal(fault_count(f.server, CLOSE_STDIN), 1);
+  finish(&f, command);
+  faults_close(&f);
+}
+
+static void a_close_that_failed_is_not_taken_for_one(void **state) {
+  faults_t f;
+  faults_ready(&f, *state);
+  e2b_command_t *command = started(&f, NULL);
+  fault_rule_t *rule = fault_on(f.server, CLOSE_STDIN);
+  fault_limit(rule, 1);
+  fault_answer(rule, 503, "text/plain", "later", NULL);
+  answered(&f, fault_on(f.server, CLOSE_STDIN));
+  assert_int_equal(faults_code(&f, e2b_command_close_stdin(command)), E2B_EUNAVAILABLE);
+  faults_succeeds(&f, e2b_command_close_stdin(command));
+  assert_int_equal(fault_count(f.server, CLOSE_STDIN), 2);
+  faults_succeeds(&f, e2b_command_close_stdin(command));
+  assert_int_equal(fault_count(f.server, CLOSE_STDIN), 2);
+  finish(&f, command);
+  faults_close(&f);
+}
+
+static void more_bytes_than_there_can_be_are_refused(void **state) {
+  faults_t f;
+  faults_ready(&f, *state);
+  e2b_command_t *command = started(&f, NULL);
+  fault_hang(fault_on(f.server, SEND_INPUT));
+  assert_int_equal(faults_code(&f, e2b_command_write(command, "x", SIZE_MAX)), E2B_ENOMEM);
+  e2b_future_t *on_the_way = e2b_command_write(command, "A", 1);
+  assert_int_equal(faults_code(&f, e2b_command_write(command, "x", SIZE_MAX)), E2B_EAGAIN);
+  finish(&f, command);
+  e2b_future_release(on_the_way);
+  faults_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_BOTH(input_whose_answer_was_lost_is_not_sent_again),
@@ -230,6 +317,10 @@ int main(void) {
       IN_BOTH(input_arrives_in_order_and_together),
       IN_BOTH(input_that_hangs_ends_with_the_program),
       IN_BOTH(a_line_that_is_full_refuses_and_tells_when_there_is_room),
+      IN_BOTH(room_that_a_cancel_makes_is_told),
+      IN_BOTH(a_close_that_was_given_up_in_line_can_be_asked_for_again),
+      IN_BOTH(a_close_that_failed_is_not_taken_for_one),
+      IN_BOTH(more_bytes_than_there_can_be_are_refused),
   };
   return cmocka_run_group_tests_name("faults: input", tests, NULL, NULL);
 }
