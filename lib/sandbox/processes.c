@@ -86,8 +86,13 @@ e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t pid) {
   return e2b__process_kill(sandbox, pid, "e2b_command_kill");
 }
 
-/* A future for a signal. Decided already when there is nothing to send it to: the number of a
- * program that has ended may be another's by now, and 0 is a whole group. */
+/* The number of a program that has ended may be another's by now, and 0 is a whole group. */
+static bool nobody_to_signal(const e2b_command_t *command) {
+  return command->pid == 0 || command->state == E2B__COMMAND_EXITED ||
+         command->state == E2B__COMMAND_DONE;
+}
+
+/* A future for a signal. Decided already when there is nothing to send it to. */
 static e2b_future_t *signal_future(e2b_command_t *command, int signal_number, const char *name) {
   e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
@@ -95,7 +100,7 @@ static e2b_future_t *signal_future(e2b_command_t *command, int signal_number, co
     e2b__future_fail_text(future, E2B_EINVAL, "signal %d", signal_number);
   } else if (command->pid == 0) {
     e2b__future_fail_text(future, E2B_EAGAIN, "the program has not started yet");
-  } else if (command->state == E2B__COMMAND_EXITED || command->state == E2B__COMMAND_DONE) {
+  } else if (nobody_to_signal(command)) {
     e2b__future_succeed_number(future, 0);
   }
   return future;
@@ -103,7 +108,7 @@ static e2b_future_t *signal_future(e2b_command_t *command, int signal_number, co
 
 e2b_future_t *e2b_command_kill(e2b_command_t *command) {
   if (command == NULL) return NULL;
-  if (command->pid == 0) return signal_future(command, SIGKILL, "e2b_command_kill");
+  if (nobody_to_signal(command)) return signal_future(command, SIGKILL, "e2b_command_kill");
   return e2b_command_kill_by_pid(command->sandbox, command->pid);
 }
 

@@ -312,6 +312,30 @@ static void events_of_no_interest_are_passed_over(void **state) {
   faults_close(&f);
 }
 
+/* Its number may be another's by now. */
+static void a_program_that_has_ended_is_not_signalled(void **state) {
+  faults_t f;
+  faults_ready(&f, *state);
+  bytes_t body = {NULL, 0};
+  put_usual(&f, &body);
+  faults_stream(&f, fault_on(f.server, START), &body, true);
+  bytes_free(&body);
+  e2b_future_t *future = e2b_command_start_shell(f.sandbox, "true", NULL);
+  assert_int_equal(harness_await(&f.h, future), 0);
+  e2b_command_t *command = e2b_future_command(future);
+  e2b_future_release(future);
+  faults_succeeds(&f, e2b_command_wait(command));
+  for (int number = 9; number <= 15; number += 6) {
+    e2b_future_t *signalled = e2b_command_signal(command, number);
+    assert_int_equal(harness_await(&f.h, signalled), 0);
+    assert_false(e2b_future_bool(signalled));
+    e2b_future_release(signalled);
+  }
+  assert_int_equal(fault_count(f.server, NULL), 1);
+  e2b_command_release(command);
+  faults_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       IN_BOTH(a_broken_stream_asks_once_whether_the_sandbox_lives),
@@ -326,6 +350,7 @@ int main(void) {
       IN_BOTH(errors_told_by_the_stream_have_codes),
       IN_BOTH(an_answer_that_is_no_stream_is_read_as_what_it_is),
       IN_BOTH(events_of_no_interest_are_passed_over),
+      IN_BOTH(a_program_that_has_ended_is_not_signalled),
   };
   return cmocka_run_group_tests_name("faults: streams", tests, NULL, NULL);
 }
