@@ -12,24 +12,27 @@ static void begin_list(fake_agent_t *a) {
   a->future = e2b_terminal_list(a->f.sandbox, &options);
 }
 
+/* And the agent has the question. */
+static void begin_list_well(fake_agent_t *a) {
+  begin_list(a);
+  fake_agent_got(a, 0, "\"type\":\"list\"");
+}
+
 static void begin_kill(fake_agent_t *a) {
   a->future = e2b_terminal_kill_by_id(a->f.sandbox, FAKE_AGENT_ID, NULL);
 }
 
 static void a_list_comes_in_parts(void **state) {
-  (void)state;
-  fake_agent_t a;
-  fake_agent_open(&a);
-  begin_list(&a);
-  fake_agent_got(&a, 0, "\"type\":\"list\"");
-  fake_agent_says(&a, "{'type':'terminals','terminals':[{'id':'one','pid':7,'argv':['sh','-c',''],"
-                      "'cols':80,'rows':24,'status':'running','created_ms':5,'viewers':2}],"
-                      "'more':true}");
-  fake_agent_says(&a, "{'type':'terminals','terminals':[],'more':true}");
-  fake_agent_says(&a, "{'type':'terminals','terminals':[{'id':'two','argv':['true'],"
-                      "'status':'exited','code':-1,'signal':9}],'more':false}");
-  assert_int_equal(harness_await(&a.f.h, a.future), 0);
-  const e2b_terminal_list_t *list = e2b_future_terminal_list(a.future);
+  fake_agent_t *a = *state;
+  begin_list_well(a);
+  fake_agent_says(a, "{'type':'terminals','terminals':[{'id':'one','pid':7,'argv':['sh','-c',''],"
+                     "'cols':80,'rows':24,'status':'running','created_ms':5,'viewers':2}],"
+                     "'more':true}");
+  fake_agent_says(a, "{'type':'terminals','terminals':[],'more':true}");
+  fake_agent_says(a, "{'type':'terminals','terminals':[{'id':'two','argv':['true'],"
+                     "'status':'exited','code':-1,'signal':9}],'more':false}");
+  assert_int_equal(harness_await(&a->f.h, a->future), 0);
+  const e2b_terminal_list_t *list = e2b_future_terminal_list(a->future);
   assert_int_equal(list->count, 2);
   assert_string_equal(list->items[0].id, "one");
   assert_string_equal(list->items[0].args[1], "");
@@ -39,20 +42,16 @@ static void a_list_comes_in_parts(void **state) {
   assert_false(list->items[1].running);
   assert_int_equal(list->items[1].exit.signal, 9);
   assert_int_equal(list->items[1].exit.exit_code, -1);
-  fake_agent_close(&a);
 }
 
 /* An entry that says nothing of itself, or something else than was asked. */
 static void entries_without_sense_are_empty(void **state) {
-  (void)state;
-  fake_agent_t a;
-  fake_agent_open(&a);
-  begin_list(&a);
-  fake_agent_got(&a, 0, "\"type\":\"list\"");
-  fake_agent_says(&a, "{'type':'terminals','terminals':[7,null,{},{'id':{},'argv':'sh','pid':'x'},"
-                      "{'argv':[1,[2]],'pid':-1,'cols':1e99}]}");
-  assert_int_equal(harness_await(&a.f.h, a.future), 0);
-  const e2b_terminal_list_t *list = e2b_future_terminal_list(a.future);
+  fake_agent_t *a = *state;
+  begin_list_well(a);
+  fake_agent_says(a, "{'type':'terminals','terminals':[7,null,{},{'id':{},'argv':'sh','pid':'x'},"
+                     "{'argv':[1,[2]],'pid':-1,'cols':1e99}]}");
+  assert_int_equal(harness_await(&a->f.h, a->future), 0);
+  const e2b_terminal_list_t *list = e2b_future_terminal_list(a->future);
   assert_int_equal(list->count, 5);
   for (size_t i = 0; i < list->count; i++) {
     assert_string_equal(list->items[i].id, "");
@@ -60,7 +59,6 @@ static void entries_without_sense_are_empty(void **state) {
   }
   assert_int_equal(list->items[4].args_count, 1);
   assert_string_equal(list->items[4].args[0], "");
-  fake_agent_close(&a);
 }
 
 static void other_answers_are_errors(void **state) {
@@ -129,12 +127,9 @@ static void pour(fake_agent_t *a, const char *part, size_t len) {
 
 /* Each part is as long as one may be, and more is always to come. */
 static void a_list_without_end_is_too_big(void **state) {
-  (void)state;
   enum { PART = 128 << 10 };
-  fake_agent_t a;
-  fake_agent_open(&a);
-  begin_list(&a);
-  fake_agent_until_frames(&a, 1);
+  fake_agent_t *a = *state;
+  begin_list_well(a);
   static const char head[] = "{\"type\":\"terminals\",\"more\":true,\"terminals\":[{\"id\":\"";
   static const char tail[] = "\"}]}";
   char *part = malloc(PART);
@@ -142,20 +137,16 @@ static void a_list_without_end_is_too_big(void **state) {
   memset(part, 'x', PART);
   memcpy(part, head, sizeof head - 1);
   memcpy(part + PART - (sizeof tail - 1), tail, sizeof tail - 1);
-  pour(&a, part, PART);
+  pour(a, part, PART);
   free(part);
-  fake_agent_refused(&a, E2B_ETOOBIG, "a size limit was reached");
-  fake_agent_close(&a);
+  fake_agent_refused(a, E2B_ETOOBIG, "a size limit was reached");
 }
 
 /* Few bytes, many entries: what an entry takes here counts, too. */
 static void a_list_of_nothings_is_too_big(void **state) {
-  (void)state;
   enum { COUNT = 20000 };
-  fake_agent_t a;
-  fake_agent_open(&a);
-  begin_list(&a);
-  fake_agent_until_frames(&a, 1);
+  fake_agent_t *a = *state;
+  begin_list_well(a);
   static const char head[] = "{\"type\":\"terminals\",\"more\":true,\"terminals\":[0";
   char *part = malloc(sizeof head + 2 * COUNT + 2);
   assert_non_null(part);
@@ -166,26 +157,21 @@ static void a_list_of_nothings_is_too_big(void **state) {
     len += 2;
   }
   memcpy(part + len, "]}", 2);
-  pour(&a, part, len + 2);
+  pour(a, part, len + 2);
   free(part);
-  fake_agent_refused(&a, E2B_ETOOBIG, "a size limit was reached");
-  fake_agent_close(&a);
+  fake_agent_refused(a, E2B_ETOOBIG, "a size limit was reached");
 }
 
 static void a_part_that_is_too_long_is_refused(void **state) {
-  (void)state;
   enum { TOO_LONG = (128 << 10) + 1 };
-  fake_agent_t a;
-  fake_agent_open(&a);
-  begin_list(&a);
-  fake_agent_until_frames(&a, 1);
+  fake_agent_t *a = *state;
+  begin_list_well(a);
   char *part = malloc(TOO_LONG);
   assert_non_null(part);
   memset(part, ' ', TOO_LONG);
-  peer_frame(a.peer, FIN | TEXT, part, TOO_LONG);
+  peer_frame(a->peer, FIN | TEXT, part, TOO_LONG);
   free(part);
-  fake_agent_refused(&a, E2B_ETOOBIG, "a size limit was reached");
-  fake_agent_close(&a);
+  fake_agent_refused(a, E2B_ETOOBIG, "a size limit was reached");
 }
 
 static void one_that_hangs_up_instead_is_lost(void **state) {
@@ -193,8 +179,7 @@ static void one_that_hangs_up_instead_is_lost(void **state) {
   for (unsigned round = 0; round < 3; round++) {
     fake_agent_t a;
     fake_agent_open(&a);
-    begin_list(&a);
-    fake_agent_until_frames(&a, 1);
+    begin_list_well(&a);
     if (round == 0) peer_close(a.peer);
     if (round == 1) peer_reset(a.peer);
     if (round == 2) peer_frame(a.peer, FIN | CLOSE, "\x03\xe9going", 7);
@@ -204,13 +189,10 @@ static void one_that_hangs_up_instead_is_lost(void **state) {
 }
 
 static void another_protocol_is_no_agents(void **state) {
-  (void)state;
-  fake_agent_t a;
-  fake_agent_open(&a);
-  peer_add_headers(a.peer, "");
-  begin_list(&a);
-  fake_agent_refused(&a, E2B_EPROTOCOL, e2b_code_text(E2B_EPROTOCOL));
-  fake_agent_close(&a);
+  fake_agent_t *a = *state;
+  peer_add_headers(a->peer, "");
+  begin_list(a);
+  fake_agent_refused(a, E2B_EPROTOCOL, e2b_code_text(E2B_EPROTOCOL));
 }
 
 static void given_up_at_every_step(void **state) {
@@ -230,15 +212,15 @@ static void given_up_at_every_step(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_list_comes_in_parts),
-      cmocka_unit_test(entries_without_sense_are_empty),
+      FAKE_AGENT_TEST(a_list_comes_in_parts),
+      FAKE_AGENT_TEST(entries_without_sense_are_empty),
       cmocka_unit_test(other_answers_are_errors),
       cmocka_unit_test(a_kill_finds_one_or_does_not),
-      cmocka_unit_test(a_list_without_end_is_too_big),
-      cmocka_unit_test(a_list_of_nothings_is_too_big),
-      cmocka_unit_test(a_part_that_is_too_long_is_refused),
+      FAKE_AGENT_TEST(a_list_without_end_is_too_big),
+      FAKE_AGENT_TEST(a_list_of_nothings_is_too_big),
+      FAKE_AGENT_TEST(a_part_that_is_too_long_is_refused),
       cmocka_unit_test(one_that_hangs_up_instead_is_lost),
-      cmocka_unit_test(another_protocol_is_no_agents),
+      FAKE_AGENT_TEST(another_protocol_is_no_agents),
       cmocka_unit_test(given_up_at_every_step),
   };
   return cmocka_run_group_tests_name("terminal agent query", tests, NULL, NULL);

@@ -8,104 +8,90 @@
 #define REFUSAL(status, headers, body) "HTTP/1.1 " status "\r\n" headers "\r\n" body
 
 static void opens_and_carries_both_ways(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  assert_non_null(strstr(peer_request(s.peer), "GET /ws?a=b HTTP/1.1\r\nHost: 127.0.0.1:"));
-  assert_int_equal(e2b__websocket_send(s.websocket, E2B__WEBSOCKET_TEXT, "hello", 5), 0);
-  assert_int_equal(e2b__websocket_pending_bytes(s.websocket), 0);
-  sockets_until_frames(&s, 1);
+  sockets_t *s = *state;
+  sockets_connect_until_open(s);
+  assert_non_null(strstr(peer_request(s->peer), "GET /ws?a=b HTTP/1.1\r\nHost: 127.0.0.1:"));
+  assert_int_equal(e2b__websocket_send(s->websocket, E2B__WEBSOCKET_TEXT, "hello", 5), 0);
+  assert_int_equal(e2b__websocket_pending_bytes(s->websocket), 0);
+  sockets_until_frames(s, 1);
   peer_got_t frame;
-  assert_true(peer_got(s.peer, 0, &frame));
+  assert_true(peer_got(s->peer, 0, &frame));
   assert_int_equal(frame.first_byte, FIN | TEXT);
   assert_true(frame.masked);
   assert_string_equal(frame.data, "hello");
-  peer_text(s.peer, FIN | TEXT, "world");
-  sockets_until_messages(&s, 1);
-  assert_string_equal(s.message, "world");
-  assert_int_equal(s.kind, E2B__WEBSOCKET_TEXT);
-  e2b__websocket_close(s.websocket, 1000, "bye");
-  e2b__websocket_close(s.websocket, 1001, "again");
-  assert_int_equal(e2b__websocket_send(s.websocket, E2B__WEBSOCKET_TEXT, "x", 1), E2B_ECLOSED);
-  sockets_until_frames(&s, 2);
-  assert_true(peer_got(s.peer, 1, &frame));
+  peer_text(s->peer, FIN | TEXT, "world");
+  sockets_until_messages(s, 1);
+  assert_string_equal(s->message, "world");
+  assert_int_equal(s->kind, E2B__WEBSOCKET_TEXT);
+  e2b__websocket_close(s->websocket, 1000, "bye");
+  e2b__websocket_close(s->websocket, 1001, "again");
+  assert_int_equal(e2b__websocket_send(s->websocket, E2B__WEBSOCKET_TEXT, "x", 1), E2B_ECLOSED);
+  sockets_until_frames(s, 2);
+  assert_true(peer_got(s->peer, 1, &frame));
   assert_int_equal(frame.first_byte, FIN | CLOSE);
   assert_memory_equal(frame.data,
                       "\x03\xe8"
                       "bye",
                       5);
-  peer_text(s.peer, FIN | TEXT, "it crossed the close");
-  peer_frame(s.peer, FIN | CLOSE, "\x03\xe8", 2);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, 0);
-  assert_int_equal(s.close_code, 1000);
-  assert_int_equal(s.messages, 1);
-  sockets_close(&s);
+  peer_text(s->peer, FIN | TEXT, "it crossed the close");
+  peer_frame(s->peer, FIN | CLOSE, "\x03\xe8", 2);
+  sockets_until_closed(s);
+  assert_int_equal(s->code, 0);
+  assert_int_equal(s->close_code, 1000);
+  assert_int_equal(s->messages, 1);
 }
 
 static void headers_and_a_protocol_are_asked_for(void **state) {
-  (void)state;
   static const e2b_pair_t headers[] = {{"E2b-Sandbox-Id", "abc"}, {"User-Agent", "me"}};
-  sockets_t s;
-  sockets_open(&s);
-  s.options.headers = headers;
-  s.options.headers_count = 2;
-  s.options.protocols = "first, tty";
-  peer_add_headers(s.peer, "Sec-WebSocket-Protocol: tty\r\n");
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  assert_string_equal(s.protocol, "tty");
-  assert_non_null(strstr(peer_request(s.peer), "\r\nE2b-Sandbox-Id: abc\r\n"));
-  assert_non_null(strstr(peer_request(s.peer), "\r\nUser-Agent: me\r\n"));
-  assert_null(strstr(peer_request(s.peer), "libe2b"));
-  assert_non_null(strstr(peer_request(s.peer), "\r\nSec-WebSocket-Protocol: first, tty\r\n"));
-  assert_null(strstr(peer_request(s.peer), "Extensions"));
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.headers = headers;
+  s->options.headers_count = 2;
+  s->options.protocols = "first, tty";
+  peer_add_headers(s->peer, "Sec-WebSocket-Protocol: tty\r\n");
+  sockets_connect_until_open(s);
+  assert_string_equal(s->protocol, "tty");
+  assert_non_null(strstr(peer_request(s->peer), "\r\nE2b-Sandbox-Id: abc\r\n"));
+  assert_non_null(strstr(peer_request(s->peer), "\r\nUser-Agent: me\r\n"));
+  assert_null(strstr(peer_request(s->peer), "libe2b"));
+  assert_non_null(strstr(peer_request(s->peer), "\r\nSec-WebSocket-Protocol: first, tty\r\n"));
+  assert_null(strstr(peer_request(s->peer), "Extensions"));
 }
 
 static void what_cannot_be_asked_is_refused_at_once(void **state) {
-  (void)state;
   static const e2b_pair_t bad[] = {{"Na me", "x"},          {"Name", "a\r\nb"},
                                    {"Upgrade", "x"},        {"sec-websocket-key", "x"},
                                    {"Content-Length", "5"}, {"", "x"}};
-  sockets_t s;
-  sockets_open(&s);
-  e2b__dialer_t *dialer = e2b__client_dialer(s.h.client);
+  sockets_t *s = *state;
+  e2b__dialer_t *dialer = e2b__client_dialer(s->h.client);
   for (size_t i = 0; i < E2B__COUNT(bad); i++) {
-    s.options.headers = &bad[i];
-    s.options.headers_count = 1;
-    assert_int_equal(e2b__websocket_open(dialer, &s.options, &s.events, &s, &s.websocket),
+    s->options.headers = &bad[i];
+    s->options.headers_count = 1;
+    assert_int_equal(e2b__websocket_open(dialer, &s->options, &s->events, s, &s->websocket),
                      E2B_EINVAL);
-    assert_null(s.websocket);
+    assert_null(s->websocket);
   }
-  s.options.headers_count = 0;
+  s->options.headers_count = 0;
   static const char *const targets[] = {"", "ws", "/a b", "/\r\nX: y"};
   for (size_t i = 0; i < E2B__COUNT(targets); i++) {
-    s.options.target = targets[i];
-    assert_int_equal(e2b__websocket_open(dialer, &s.options, &s.events, &s, &s.websocket),
+    s->options.target = targets[i];
+    assert_int_equal(e2b__websocket_open(dialer, &s->options, &s->events, s, &s->websocket),
                      E2B_EINVAL);
   }
-  s.options.target = "/";
+  s->options.target = "/";
   static const char *const lists[] = {"a, a", "a b(", "x\r\ny"};
   for (size_t i = 0; i < E2B__COUNT(lists); i++) {
-    s.options.protocols = lists[i];
-    assert_int_equal(e2b__websocket_open(dialer, &s.options, &s.events, &s, &s.websocket),
+    s->options.protocols = lists[i];
+    assert_int_equal(e2b__websocket_open(dialer, &s->options, &s->events, s, &s->websocket),
                      E2B_EINVAL);
   }
-  sockets_close(&s);
 }
 
 static void the_first_message_may_come_with_the_upgrade(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  peer_send_at_once(s.peer, "\x81\x05hello\x82\x01x", 10);
-  sockets_connect(&s);
-  sockets_until_messages(&s, 2);
-  assert_int_equal(s.opened, 1);
-  sockets_close(&s);
+  sockets_t *s = *state;
+  peer_send_at_once(s->peer, "\x81\x05hello\x82\x01x", 10);
+  sockets_connect(s);
+  sockets_until_messages(s, 2);
+  assert_int_equal(s->opened, 1);
 }
 
 static void a_refusal_comes_with_its_answer(void **state) {
@@ -132,8 +118,7 @@ static void a_refusal_comes_with_its_answer(void **state) {
       sockets_open(&s);
       peer_answer_instead(s.peer, cases[i].answer);
       if (bytewise) peer_bytewise(s.peer);
-      sockets_connect(&s);
-      sockets_until_closed(&s);
+      sockets_connect_until_closed(&s);
       assert_int_equal(s.code, E2B_EREQUEST);
       assert_int_equal(s.status, cases[i].status);
       assert_int_equal(s.opened, 0);
@@ -145,34 +130,26 @@ static void a_refusal_comes_with_its_answer(void **state) {
 }
 
 static void of_a_refusal_only_so_much_is_kept(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
+  sockets_t *s = *state;
   char *body = calloc(1, 100 << 10);
   assert_non_null(body);
   memset(body, 'x', (100 << 10) - 1);
-  peer_answer_instead(s.peer, "HTTP/1.1 500 Oh\r\n\r\n");
-  peer_send_at_once(s.peer, body, (100 << 10) - 1);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.status, 500);
-  assert_int_equal(s.body_len, E2B__WEBSOCKET_REFUSAL_MAX);
+  peer_answer_instead(s->peer, "HTTP/1.1 500 Oh\r\n\r\n");
+  peer_send_at_once(s->peer, body, (100 << 10) - 1);
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->status, 500);
+  assert_int_equal(s->body_len, E2B__WEBSOCKET_REFUSAL_MAX);
   free(body);
-  sockets_close(&s);
 }
 
 static void a_refusal_that_does_not_end_is_told_when_time_is_up(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.connect_timeout_ms = 100;
-  peer_answer_instead(s.peer, "HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\nfive.");
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_EREQUEST);
-  assert_int_equal(s.status, 403);
-  assert_string_equal(s.body, "five.");
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.connect_timeout_ms = 100;
+  peer_answer_instead(s->peer, "HTTP/1.1 403 No\r\nContent-Length: 10\r\n\r\nfive.");
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_EREQUEST);
+  assert_int_equal(s->status, 403);
+  assert_string_equal(s->body, "five.");
 }
 
 static void an_answer_that_is_no_upgrade_is_an_error(void **state) {
@@ -204,8 +181,7 @@ static void an_answer_that_is_no_upgrade_is_an_error(void **state) {
     sockets_t s;
     sockets_open(&s);
     peer_answer_instead(s.peer, cases[i].answer);
-    sockets_connect(&s);
-    sockets_until_closed(&s);
+    sockets_connect_until_closed(&s);
     assert_int_equal(s.code, cases[i].code);
     assert_non_null(strstr(s.why, cases[i].why));
     assert_int_equal(s.status, 0);
@@ -214,75 +190,54 @@ static void an_answer_that_is_no_upgrade_is_an_error(void **state) {
 }
 
 static void a_head_without_end_is_not_read_for_ever(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
+  sockets_t *s = *state;
   char *head = calloc(1, 32 << 10);
   assert_non_null(head);
   memset(head, 'x', (32 << 10) - 1);
   memcpy(head, "HTTP/1.1 101 ", 13);
-  peer_answer_instead(s.peer, head);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_ETOOBIG);
+  peer_answer_instead(s->peer, head);
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_ETOOBIG);
   free(head);
-  sockets_close(&s);
 }
 
 /* --- connections that do not come about, or break --------------------------------------------- */
 
 static void nobody_listens(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.port = 1;
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_ECONNECT);
-  assert_non_null(strstr(s.why, "refused"));
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.port = 1;
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_ECONNECT);
+  assert_non_null(strstr(s->why, "refused"));
 }
 
 /* `localhost` is two addresses, of which one does not listen. */
 static void all_addresses_are_tried(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.host = "49983-abc.e2b.localhost";
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  assert_non_null(strstr(peer_request(s.peer), "\r\nHost: 49983-abc.e2b.localhost:"));
-  e2b__websocket_destroy(s.websocket);
-  s.options.port = 1;
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_ECONNECT);
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.host = "49983-abc.e2b.localhost";
+  sockets_connect_until_open(s);
+  assert_non_null(strstr(peer_request(s->peer), "\r\nHost: 49983-abc.e2b.localhost:"));
+  e2b__websocket_destroy(s->websocket);
+  s->options.port = 1;
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_ECONNECT);
 }
 
 static void a_name_that_is_none(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.host = "no-such-name.invalid";
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_EDNS);
-  sockets_connect(&s); /* and one that is given up while it is looked up */
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.host = "no-such-name.invalid";
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_EDNS);
+  sockets_connect(s); /* and one that is given up while it is looked up */
 }
 
 static void a_peer_that_says_nothing_is_not_waited_for(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.connect_timeout_ms = 60;
-  peer_answer_instead(s.peer, "");
-  sockets_connect(&s);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_ETIMEDOUT);
-  assert_int_equal(s.clock, E2B_CLOCK_CONNECT);
-  sockets_close(&s);
+  sockets_t *s = *state;
+  s->options.connect_timeout_ms = 60;
+  peer_answer_instead(s->peer, "");
+  sockets_connect_until_closed(s);
+  assert_int_equal(s->code, E2B_ETIMEDOUT);
+  assert_int_equal(s->clock, E2B_CLOCK_CONNECT);
 }
 
 static void the_end_comes_at_any_point(void **state) {
@@ -292,8 +247,7 @@ static void the_end_comes_at_any_point(void **state) {
     for (size_t cut = 0; cut < sizeof all; cut++) {
       sockets_t s;
       sockets_open(&s);
-      sockets_connect(&s);
-      sockets_until_open(&s);
+      sockets_connect_until_open(&s);
       peer_send(s.peer, all, cut);
       if (how == 2) {
         if (cut >= 7) sockets_until_messages(&s, 1);
@@ -400,61 +354,53 @@ static void any_event_may_end_it(void **state) {
 }
 
 static void a_close_that_is_not_answered_has_a_clock(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.close_timeout_ms = 50;
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  e2b__websocket_close(s.websocket, 0, NULL);
-  sockets_until_closed(&s);
-  assert_int_equal(s.code, E2B_ETIMEDOUT);
-  assert_int_equal(s.clock, E2B_CLOCK_REQUEST);
+  sockets_t *s = *state;
+  s->options.close_timeout_ms = 50;
+  sockets_connect_until_open(s);
+  e2b__websocket_close(s->websocket, 0, NULL);
+  sockets_until_closed(s);
+  assert_int_equal(s->code, E2B_ETIMEDOUT);
+  assert_int_equal(s->clock, E2B_CLOCK_REQUEST);
   peer_got_t frame;
-  assert_true(peer_got(s.peer, 0, &frame));
+  assert_true(peer_got(s->peer, 0, &frame));
   assert_int_equal(frame.len, 0);
-  sockets_close(&s);
 }
 
 static void a_long_reason_is_cut_between_characters(void **state) {
-  (void)state;
   char reason[200];
   memset(reason, 'x', sizeof reason);
   memcpy(reason + 122, "\xc3\xa4", 2);
   reason[199] = '\0';
-  sockets_t s;
-  sockets_open(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  e2b__websocket_close(s.websocket, 4000, reason);
-  sockets_until_frames(&s, 1);
+  sockets_t *s = *state;
+  sockets_connect_until_open(s);
+  e2b__websocket_close(s->websocket, 4000, reason);
+  sockets_until_frames(s, 1);
   peer_got_t frame;
-  assert_true(peer_got(s.peer, 0, &frame));
+  assert_true(peer_got(s->peer, 0, &frame));
   assert_int_equal(frame.len, 2 + 122);
-  sockets_close(&s);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(opens_and_carries_both_ways),
-      cmocka_unit_test(headers_and_a_protocol_are_asked_for),
-      cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
-      cmocka_unit_test(the_first_message_may_come_with_the_upgrade),
+      SOCKETS_TEST(opens_and_carries_both_ways),
+      SOCKETS_TEST(headers_and_a_protocol_are_asked_for),
+      SOCKETS_TEST(what_cannot_be_asked_is_refused_at_once),
+      SOCKETS_TEST(the_first_message_may_come_with_the_upgrade),
       cmocka_unit_test(a_refusal_comes_with_its_answer),
-      cmocka_unit_test(of_a_refusal_only_so_much_is_kept),
-      cmocka_unit_test(a_refusal_that_does_not_end_is_told_when_time_is_up),
+      SOCKETS_TEST(of_a_refusal_only_so_much_is_kept),
+      SOCKETS_TEST(a_refusal_that_does_not_end_is_told_when_time_is_up),
       cmocka_unit_test(an_answer_that_is_no_upgrade_is_an_error),
-      cmocka_unit_test(a_head_without_end_is_not_read_for_ever),
-      cmocka_unit_test(nobody_listens),
-      cmocka_unit_test(all_addresses_are_tried),
-      cmocka_unit_test(a_name_that_is_none),
-      cmocka_unit_test(a_peer_that_says_nothing_is_not_waited_for),
+      SOCKETS_TEST(a_head_without_end_is_not_read_for_ever),
+      SOCKETS_TEST(nobody_listens),
+      SOCKETS_TEST(all_addresses_are_tried),
+      SOCKETS_TEST(a_name_that_is_none),
+      SOCKETS_TEST(a_peer_that_says_nothing_is_not_waited_for),
       cmocka_unit_test(the_end_comes_at_any_point),
       cmocka_unit_test(it_may_end_in_the_upgrade),
       cmocka_unit_test(given_up_at_every_step),
       cmocka_unit_test(any_event_may_end_it),
-      cmocka_unit_test(a_close_that_is_not_answered_has_a_clock),
-      cmocka_unit_test(a_long_reason_is_cut_between_characters),
+      SOCKETS_TEST(a_close_that_is_not_answered_has_a_clock),
+      SOCKETS_TEST(a_long_reason_is_cut_between_characters),
   };
   return cmocka_run_group_tests_name("websocket", tests, NULL, NULL);
 }

@@ -444,19 +444,15 @@ static void echo_one(sockets_t *s, unsigned kind, size_t len, size_t fragment) {
 
 /* 1 */
 static void messages_of_all_sizes(void **state) {
-  (void)state;
   static const size_t sizes[] = {0,    1,    125,   126,   127,   128,   4095,
                                  4096, 4097, 65535, 65536, 65537, 200000};
-  sockets_t s;
-  sockets_open(&s);
-  s.options.quick_ack = true;
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_t *s = *state;
+  s->options.quick_ack = true;
+  sockets_connect_until_open(s);
   for (size_t i = 0; i < E2B__COUNT(sizes); i++) {
-    echo_one(&s, TEXT, sizes[i], SIZE_MAX);
-    echo_one(&s, BINARY, sizes[i], SIZE_MAX);
+    echo_one(s, TEXT, sizes[i], SIZE_MAX);
+    echo_one(s, BINARY, sizes[i], SIZE_MAX);
   }
-  sockets_close(&s);
 }
 
 /* 9 */
@@ -467,34 +463,29 @@ static void messages_of_16_mib(void **state) {
     const size_t len = fragments_of[i] == 64 ? 256 << 10 : 16 << 20;
     sockets_t s;
     sockets_open(&s);
-    sockets_connect(&s);
-    sockets_until_open(&s);
+    sockets_connect_until_open(&s);
     echo_one(&s, i % 2 == 0 ? TEXT : BINARY, len, fragments_of[i]);
     sockets_close(&s);
   }
 }
 
 static void pieces_of_16_mib(void **state) {
-  (void)state;
-  sockets_t s;
-  sockets_open(&s);
-  s.options.max_message_bytes = 1000; /* of what is collected */
-  sockets_stream(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_t *s = *state;
+  s->options.max_message_bytes = 1000; /* of what is collected */
+  sockets_stream(s);
+  sockets_connect_until_open(s);
   char *data = pattern(16 << 20);
-  peer_frame(s.peer, BINARY, data, 16 << 20);
-  peer_frame(s.peer, FIN | PING, "in the middle", 13);
-  peer_frame(s.peer, FIN, data, 1);
-  peer_frame(s.peer, FIN | BINARY, "", 0);
-  peer_frame(s.peer, FIN | TEXT, "text", 4);
-  sockets_until_messages(&s, 1);
-  assert_int_equal(s.streamed, (16 << 20) + 1);
-  assert_int_equal(s.firsts, 2);
-  assert_int_equal(s.lasts, 2);
-  assert_string_equal(s.message, "text");
+  peer_frame(s->peer, BINARY, data, 16 << 20);
+  peer_frame(s->peer, FIN | PING, "in the middle", 13);
+  peer_frame(s->peer, FIN, data, 1);
+  peer_frame(s->peer, FIN | BINARY, "", 0);
+  peer_frame(s->peer, FIN | TEXT, "text", 4);
+  sockets_until_messages(s, 1);
+  assert_int_equal(s->streamed, (16 << 20) + 1);
+  assert_int_equal(s->firsts, 2);
+  assert_int_equal(s->lasts, 2);
+  assert_string_equal(s->message, "text");
   free(data);
-  sockets_close(&s);
 }
 
 static void a_message_too_long_is_refused_by_its_header(void **state) {
@@ -503,8 +494,7 @@ static void a_message_too_long_is_refused_by_its_header(void **state) {
     sockets_t s;
     sockets_open(&s);
     s.options.max_message_bytes = 1000;
-    sockets_connect(&s);
-    sockets_until_open(&s);
+    sockets_connect_until_open(&s);
     char *data = pattern(1000);
     peer_frame(s.peer, FIN | BINARY, data, 1000);
     sockets_until_messages(&s, 1);
@@ -528,27 +518,25 @@ static void a_message_too_long_is_refused_by_its_header(void **state) {
 
 /* 10 */
 static void parts_of_a_message_are_fragments(void **state) {
-  (void)state;
   static const unsigned expected[] = {TEXT, CONTINUATION, FIN | CONTINUATION, FIN | BINARY,
                                       FIN | BINARY};
-  sockets_t s;
-  sockets_open(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  assert_int_equal(e2b__websocket_send_part(s.websocket, E2B__WEBSOCKET_TEXT, "\xce", 1, false), 0);
-  assert_int_equal(e2b__websocket_send(s.websocket, E2B__WEBSOCKET_TEXT, "x", 1), E2B_EINVAL);
-  assert_int_equal(e2b__websocket_send_part(s.websocket, E2B__WEBSOCKET_TEXT, "\xba", 1, false), 0);
-  assert_int_equal(e2b__websocket_send_part(s.websocket, E2B__WEBSOCKET_TEXT, "", 0, true), 0);
-  assert_int_equal(e2b__websocket_send_part(s.websocket, E2B__WEBSOCKET_BINARY, "b", 1, true), 0);
-  assert_int_equal(e2b__websocket_send(s.websocket, E2B__WEBSOCKET_BINARY, "c", 1), 0);
-  assert_int_equal(e2b__websocket_send(s.websocket, E2B__WEBSOCKET_TEXT, "\xce", 1), E2B_EINVAL);
-  sockets_until_frames(&s, E2B__COUNT(expected));
+  sockets_t *s = *state;
+  sockets_connect_until_open(s);
+  assert_int_equal(e2b__websocket_send_part(s->websocket, E2B__WEBSOCKET_TEXT, "\xce", 1, false),
+                   0);
+  assert_int_equal(e2b__websocket_send(s->websocket, E2B__WEBSOCKET_TEXT, "x", 1), E2B_EINVAL);
+  assert_int_equal(e2b__websocket_send_part(s->websocket, E2B__WEBSOCKET_TEXT, "\xba", 1, false),
+                   0);
+  assert_int_equal(e2b__websocket_send_part(s->websocket, E2B__WEBSOCKET_TEXT, "", 0, true), 0);
+  assert_int_equal(e2b__websocket_send_part(s->websocket, E2B__WEBSOCKET_BINARY, "b", 1, true), 0);
+  assert_int_equal(e2b__websocket_send(s->websocket, E2B__WEBSOCKET_BINARY, "c", 1), 0);
+  assert_int_equal(e2b__websocket_send(s->websocket, E2B__WEBSOCKET_TEXT, "\xce", 1), E2B_EINVAL);
+  sockets_until_frames(s, E2B__COUNT(expected));
   for (unsigned i = 0; i < E2B__COUNT(expected); i++) {
     peer_got_t frame;
-    assert_true(peer_got(s.peer, i, &frame));
+    assert_true(peer_got(s->peer, i, &frame));
     assert_int_equal(frame.first_byte, expected[i]);
   }
-  sockets_close(&s);
 }
 
 int main(void) {
@@ -558,11 +546,11 @@ int main(void) {
       cmocka_unit_test(text_is_utf8),
       cmocka_unit_test(closes),
       cmocka_unit_test(close_codes),
-      cmocka_unit_test(messages_of_all_sizes),
+      SOCKETS_TEST(messages_of_all_sizes),
       cmocka_unit_test(messages_of_16_mib),
-      cmocka_unit_test(pieces_of_16_mib),
+      SOCKETS_TEST(pieces_of_16_mib),
       cmocka_unit_test(a_message_too_long_is_refused_by_its_header),
-      cmocka_unit_test(parts_of_a_message_are_fragments),
+      SOCKETS_TEST(parts_of_a_message_are_fragments),
   };
   return cmocka_run_group_tests_name("websocket_rules", tests, NULL, NULL);
 }

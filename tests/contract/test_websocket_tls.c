@@ -47,8 +47,7 @@ static void messages_of_all_sizes(void **state) {
     sockets_t s;
     start(&s, pem.good);
     if (bytewise) peer_bytewise(s.peer);
-    sockets_connect(&s);
-    sockets_until_open(&s);
+    sockets_connect_until_open(&s);
     for (size_t i = 0; i < E2B__COUNT(sizes) && (!bytewise || sizes[i] < 4096); i++) {
       echo(&s, sizes[i]);
     }
@@ -78,20 +77,17 @@ static void the_client_shows_a_certificate(void **state) {
   sockets_t s;
   start(&s, pem.good);
   peer_wants_certificate(s.peer, pem.authority);
-  sockets_connect(&s);
-  sockets_until_closed(&s); /* without one */
+  sockets_connect_until_closed(&s); /* without one */
   assert_int_not_equal(s.code, 0);
   s.client.client_cert_file = cert_path;
   s.client.client_key_file = key_path;
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_connect_until_open(&s);
   echo(&s, 1000);
   e2b__websocket_destroy(s.websocket);
   s.client.client_key_file = "/no/such/key.pem";
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_ETLS);
   assert_non_null(strstr(s.why, "/no/such/key.pem"));
   unlink(cert_path);
@@ -109,8 +105,7 @@ static void authorities_may_come_from_a_file(void **state) {
   s.client.ca_blob = NULL;
   s.client.ca_file = path;
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_connect_until_open(&s);
   unlink(path);
   e2b__websocket_destroy(s.websocket);
   sockets_connect(&s); /* read once */
@@ -118,8 +113,7 @@ static void authorities_may_come_from_a_file(void **state) {
   s.client.ca_file = "/no/such/file.pem";
   e2b__websocket_destroy(s.websocket);
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_ETLS);
   assert_non_null(strstr(s.why, "/no/such/file.pem"));
   sockets_close(&s);
@@ -132,8 +126,7 @@ static void the_systems_authorities_are_the_default(void **state) {
   start(&s, pem.good);
   s.client.ca_blob = NULL;
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_ETLS);
   assert_non_null(strstr(s.why, "its issuer is unknown"));
   sockets_close(&s);
@@ -145,8 +138,7 @@ static void refused(const certificate *wanted, const char *host, const char *fir
   sockets_t s;
   start(&s, bad);
   s.options.host = host;
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_ETLS);
   if (strstr(s.why, first) == NULL) fail_msg("'%s' does not say '%s'", s.why, first);
   if (strstr(s.why, second) == NULL) fail_msg("'%s' does not say '%s'", s.why, second);
@@ -156,8 +148,7 @@ static void refused(const certificate *wanted, const char *host, const char *fir
   s.client.verify_tls = E2B_OFF;
   s.client.ca_blob = NULL;
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_connect_until_open(&s);
   sockets_close(&s);
   free(bad);
 }
@@ -232,8 +223,7 @@ static void sessions_are_resumed_by_host(void **state) {
   start(&s, pem.good);
   static const unsigned expected[] = {0, 1, 2};
   for (size_t i = 0; i < E2B__COUNT(expected); i++) {
-    sockets_connect(&s);
-    sockets_until_open(&s);
+    sockets_connect_until_open(&s);
     echo(&s, 1000);
     assert_int_equal(resumptions(&s), expected[i]);
     e2b__websocket_destroy(s.websocket);
@@ -242,8 +232,7 @@ static void sessions_are_resumed_by_host(void **state) {
   }
   /* For another name the certificate is looked at. */
   s.options.host = "abc.localhost";
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_ETLS);
   sockets_close(&s);
 }
@@ -281,8 +270,7 @@ static void the_handshake_fails_in_every_way(void **state) {
   sockets_client(&s);
   s.options.secure = true;
   s.options.connect_timeout_ms = 100;
-  sockets_connect(&s);
-  sockets_until_closed(&s); /* waits for the end of what is no head */
+  sockets_connect_until_closed(&s); /* waits for the end of what is no head */
   assert_int_equal(s.code, E2B_ETIMEDOUT);
   assert_int_equal(s.clock, E2B_CLOCK_CONNECT);
   assert_non_null(strstr(s.why, "TLS"));
@@ -308,8 +296,7 @@ static void an_end_without_tls_saying_so_is_no_end(void **state) {
   (void)state;
   sockets_t s;
   start(&s, pem.good);
-  sockets_connect(&s);
-  sockets_until_open(&s);
+  sockets_connect_until_open(&s);
   peer_text(s.peer, FIN | TEXT, "the last");
   peer_half_close(s.peer);
   sockets_until_closed(&s);
@@ -318,32 +305,12 @@ static void an_end_without_tls_saying_so_is_no_end(void **state) {
   sockets_close(&s);
 }
 
-static void pause_it(sockets_t *s) {
-  e2b__websocket_pause(s->websocket);
-}
-
 static void a_pause_holds_back_what_is_decrypted(void **state) {
   (void)state;
-  enum { MESSAGES = 200 };
   sockets_t s;
   start(&s, pem.good);
-  s.at_message = pause_it;
-  sockets_connect(&s);
-  sockets_until_open(&s);
-  for (unsigned i = 0; i < MESSAGES; i++) {
-    char text[4000];
-    snprintf(text, sizeof text, "%04u%0*u", i, (int)(i * 13 % 3900), 0);
-    peer_text(s.peer, FIN | TEXT, text);
-  }
-  for (unsigned i = 0; i < MESSAGES; i++) {
-    sockets_until_messages(&s, i + 1);
-    char number[5] = "";
-    memcpy(number, s.message, 4);
-    assert_int_equal(atoi(number), i);
-    harness_turn(&s.h, 3);
-    assert_int_equal(s.messages, i + 1);
-    e2b__websocket_resume(s.websocket);
-  }
+  sockets_connect_until_open(&s);
+  sockets_bring_one_at_a_time(&s, 200);
   sockets_close(&s);
 }
 
@@ -367,8 +334,7 @@ static void through_a_proxy(void **state) {
       s.options.secure = secure != 0;
       s.options.host = secure ? "localhost" : "not-looked-up.invalid";
       s.options.port = 4711;
-      sockets_connect(&s);
-      sockets_until_open(&s);
+      sockets_connect_until_open(&s);
       assert_non_null(strstr(peer_proxy_request(s.peer), secure
                                                              ? "CONNECT localhost:4711 HTTP/1.1\r\n"
                                                              : "CONNECT not-looked-up.invalid:"));
@@ -402,8 +368,7 @@ static void a_proxy_that_will_not(void **state) {
     sockets_client(&s);
     peer_proxy(s.peer, cases[i].answer);
     s.options.connect_timeout_ms = 200;
-    sockets_connect(&s);
-    sockets_until_closed(&s);
+    sockets_connect_until_closed(&s);
     assert_int_equal(s.code, cases[i].code);
     assert_non_null(strstr(s.why, cases[i].why));
     assert_int_equal(s.status, 0);
@@ -417,8 +382,7 @@ static void a_proxy_of_another_kind(void **state) {
   sockets_open(&s);
   s.client.proxy = "socks5://127.0.0.1:1";
   sockets_client(&s);
-  sockets_connect(&s);
-  sockets_until_closed(&s);
+  sockets_connect_until_closed(&s);
   assert_int_equal(s.code, E2B_EUNIMPLEMENTED);
   sockets_close(&s);
 }

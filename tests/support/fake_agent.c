@@ -93,6 +93,20 @@ void fake_agent_close(fake_agent_t *a) {
   faults_close(&a->f);
 }
 
+int fake_agent_setup(void **state) {
+  fake_agent_t *a = malloc(sizeof *a);
+  assert_non_null(a);
+  fake_agent_open(a);
+  *state = a;
+  return 0;
+}
+
+int fake_agent_teardown(void **state) {
+  fake_agent_close(*state);
+  free(*state);
+  return 0;
+}
+
 /* --- the agent's part ------------------------------------------------------------------------- */
 
 void fake_agent_until_frames(fake_agent_t *a, unsigned count) {
@@ -139,6 +153,14 @@ void fake_agent_prints(fake_agent_t *a, uint64_t input, const char *text) {
   peer_frame(a->peer, FIN | BINARY, frame, 8 + len);
 }
 
+void fake_agent_shows(fake_agent_t *a, uint64_t input, const char *text) {
+  const size_t len = a->seen_len + strlen(text);
+  fake_agent_prints(a, input, text);
+  while (a->seen_len < len) {
+    harness_turn_once(&a->f.h);
+  }
+}
+
 /* --- what happens ----------------------------------------------------------------------------- */
 
 void fake_agent_begin(fake_agent_t *a) {
@@ -157,12 +179,6 @@ void fake_agent_begin_well(fake_agent_t *a) {
 void fake_agent_type(fake_agent_t *a, unsigned nth, const char *text) {
   assert_int_equal(e2b_terminal_write(a->terminal, text, strlen(text)), 0);
   fake_agent_got(a, nth, text);
-}
-
-void fake_agent_until_seen(fake_agent_t *a, size_t bytes) {
-  while (a->seen_len < bytes) {
-    harness_turn_once(&a->f.h);
-  }
 }
 
 void fake_agent_comes_back(fake_agent_t *a) {

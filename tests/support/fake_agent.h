@@ -31,6 +31,12 @@ void fake_agent_open(fake_agent_t *a);
 void fake_agent_open_with(fake_agent_t *a, void (*change)(e2b_client_options *options));
 void fake_agent_close(fake_agent_t *a);
 
+/* A test whose state is one that is open, and that is closed after it. */
+int fake_agent_setup(void **state);
+int fake_agent_teardown(void **state);
+#define FAKE_AGENT_TEST(function) \
+  cmocka_unit_test_setup_teardown(function, fake_agent_setup, fake_agent_teardown)
+
 /* Waits until the connection made last has brought so many frames. */
 void fake_agent_until_frames(fake_agent_t *a, unsigned count);
 /* Its nth frame holds that text. */
@@ -41,6 +47,8 @@ void fake_agent_says(fake_agent_t *a, const char *fmt, ...) __attribute__((forma
 void fake_agent_attaches(fake_agent_t *a, uint64_t offset, uint64_t lost, uint64_t input);
 /* Output, with the input accepted so far. */
 void fake_agent_prints(fake_agent_t *a, uint64_t input, const char *text);
+/* And the terminal has told all of it. */
+void fake_agent_shows(fake_agent_t *a, uint64_t input, const char *text);
 
 /* Asks for a terminal; the agent has its create. */
 void fake_agent_begin(fake_agent_t *a);
@@ -48,7 +56,6 @@ void fake_agent_begin(fake_agent_t *a);
 void fake_agent_begin_well(fake_agent_t *a);
 /* Types what the agent gets as that frame, and does not accept. */
 void fake_agent_type(fake_agent_t *a, unsigned nth, const char *text);
-void fake_agent_until_seen(fake_agent_t *a, size_t bytes);
 /* The connection breaks, and the client has asked to be attached again. */
 void fake_agent_comes_back(fake_agent_t *a);
 /* The terminal has ended with that code, and these words. */

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include <stdio.h>
+
 static void on_open(void *ctx, const char *protocol) {
   sockets_t *s = ctx;
   assert_false(s->inside);
@@ -104,6 +106,30 @@ void sockets_close(sockets_t *s) {
   free(s->body);
 }
 
+int sockets_setup(void **state) {
+  sockets_t *s = malloc(sizeof *s);
+  assert_non_null(s);
+  sockets_open(s);
+  *state = s;
+  return 0;
+}
+
+int sockets_teardown(void **state) {
+  sockets_close(*state);
+  free(*state);
+  return 0;
+}
+
+void sockets_connect_until_open(sockets_t *s) {
+  sockets_connect(s);
+  sockets_until_open(s);
+}
+
+void sockets_connect_until_closed(sockets_t *s) {
+  sockets_connect(s);
+  sockets_until_closed(s);
+}
+
 void sockets_until_open(sockets_t *s) {
   while (s->opened == 0) {
     if (s->closed > 0) fail_msg("it was closed: %d %s", s->code, s->why);
@@ -131,5 +157,29 @@ void sockets_until_frames(sockets_t *s, unsigned count) {
 void sockets_until_peer_ended(sockets_t *s) {
   while (!peer_ended(s->peer)) {
     harness_turn_once(&s->h);
+  }
+}
+
+static void pause_it(sockets_t *s) {
+  e2b__websocket_pause(s->websocket);
+}
+
+void sockets_bring_one_at_a_time(sockets_t *s, unsigned messages) {
+  s->at_message = pause_it;
+  for (unsigned i = 0; i < messages; i++) {
+    char text[4096];
+    snprintf(text, sizeof text, "%04u%0*u", i, (int)(i * 13 % 4000), 0);
+    peer_text(s->peer, FIN | TEXT, text);
+  }
+  for (unsigned i = 0; i < messages; i++) {
+    sockets_until_messages(s, i + 1);
+    char number[5] = "";
+    memcpy(number, s->message, 4);
+    assert_int_equal(atoi(number), i);
+    harness_turn(&s->h, 3);
+    assert_int_equal(s->messages, i + 1);
+    s->inside = true;
+    e2b__websocket_resume(s->websocket);
+    s->inside = false;
   }
 }

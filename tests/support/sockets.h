@@ -51,10 +51,22 @@ void sockets_stream(sockets_t *s); /* binary messages in pieces */
 /* Destroys what is left and stops everything; nothing may leak. */
 void sockets_close(sockets_t *s);
 
+/* A test whose state is one that is open, and that is closed after it. */
+int sockets_setup(void **state);
+int sockets_teardown(void **state);
+#define SOCKETS_TEST(function) \
+  cmocka_unit_test_setup_teardown(function, sockets_setup, sockets_teardown)
+
+void sockets_connect_until_open(sockets_t *s);
+void sockets_connect_until_closed(sockets_t *s);
 void sockets_until_open(sockets_t *s);
 void sockets_until_closed(sockets_t *s);
 void sockets_until_messages(sockets_t *s, unsigned count);
 void sockets_until_frames(sockets_t *s, unsigned count); /* at the peer */
 void sockets_until_peer_ended(sockets_t *s);
+
+/* The peer sends so many messages at once, and each pauses what brings it: they come in order, and
+ * one at a time. */
+void sockets_bring_one_at_a_time(sockets_t *s, unsigned messages);
 
 #endif
