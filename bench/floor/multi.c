@@ -8,6 +8,11 @@
 
 #include "bench.h"
 
+struct multi_poll {
+  uv_poll_t handle;
+  int events; /* what is watched for */
+};
+
 static void read_messages(multi_t *multi) {
   CURLMsg *message;
   int queued;
@@ -64,21 +69,24 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
     multi->polls_size = size;
   }
   if (multi->polls[fd] == NULL) {
-    multi->polls[fd] = calloc(1, sizeof(uv_poll_t));
-    if (multi->polls[fd] == NULL || uv_poll_init(&multi->loop, multi->polls[fd], fd) != 0) {
+    multi->polls[fd] = calloc(1, sizeof(*multi->polls[fd]));
+    if (multi->polls[fd] == NULL ||
+        uv_poll_init(&multi->loop, &multi->polls[fd]->handle, fd) != 0) {
       bench_die("a socket cannot be watched");
     }
-    multi->polls[fd]->data = multi;
+    multi->polls[fd]->handle.data = multi;
   }
   const int events =
       (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-  return uv_poll_start(multi->polls[fd], events, on_poll);
+  if (multi->polls[fd]->events == events) return 0; /* libuv would begin anew, two system calls */
+  multi->polls[fd]->events = events;
+  return uv_poll_start(&multi->polls[fd]->handle, events, on_poll);
 }
 
 static int on_close_socket(void *ctx, curl_socket_t fd) {
   multi_t *multi = ctx;
   if ((size_t)fd < multi->polls_size && multi->polls[fd] != NULL) {
-    uv_close((uv_handle_t *)multi->polls[fd], (uv_close_cb)free);
+    uv_close((uv_handle_t *)&multi->polls[fd]->handle, (uv_close_cb)free);
     multi->polls[fd] = NULL;
   }
   return close(fd);

@@ -14,7 +14,7 @@ typedef struct multi {
   uv_loop_t loop;
   CURLM *curl;
   uv_timer_t timer;
-  uv_poll_t **polls; /* by descriptor */
+  struct multi_poll **polls; /* by descriptor */
   size_t polls_size;
   void (*on_done)(CURL *easy, CURLcode result); /* the handle is out of the multi */
   const unsigned *left;

@@ -123,6 +123,7 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
 static int on_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
   (void)purpose;
   e2b__exchange_t *exchange = ctx;
+  exchange->dialled = true;
   if (!exchange->connecting) {
     exchange->connecting = true;
     e2b__exchange_touch(exchange);

@@ -312,7 +312,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->refusal = 0;
   exchange->runs_again = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
-      exchange->fresh = false;
+      exchange->dialled = exchange->fresh = false;
   exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
       exchange->impatient = false;
   exchange->place = NULL;

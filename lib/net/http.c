@@ -15,7 +15,8 @@
 typedef struct e2b__poll {
   uv_poll_t handle; /* its data is the http */
   curl_socket_t fd;
-  int events; /* what curl wants; 0: nothing, and an event only means that the peer hung up */
+  int events;  /* what curl wants; 0: nothing, and an event only means that the peer hung up */
+  int watched; /* what libuv watches for */
 } poll_ctx;
 
 static poll_ctx *poll_ctx_of(void *handle) {
@@ -152,18 +153,29 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
   return 0;
 }
 
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+/* What is watched for already is left alone: libuv takes two system calls to begin anew. */
+static int watch(poll_ctx *poll) {
+  if (poll->watched == poll->events) return 0;
+  const int rc = poll->events != 0 ? uv_poll_start(&poll->handle, poll->events, on_poll)
+                                   : uv_poll_stop(&poll->handle);
+  poll->watched = rc == 0 ? poll->events : 0;
+  return rc;
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events) {
-  const poll_ctx *poll = poll_ctx_of(handle);
+  poll_ctx *poll = poll_ctx_of(handle);
+  if (status < 0) poll->watched = 0; /* libuv has stopped */
   if (poll->events == 0) {
-    uv_poll_stop(handle); /* curl finds out when it looks at the connection again */
+    watch(poll); /* curl finds out when it looks at the connection again */
     return;
   }
   int flags = 0;
   if (status < 0) {
-    /* libuv has stopped watching. What came before the reset is still there to be read; curl finds
-     * the error behind it. */
+    /* What came before the reset is still there to be read; curl finds the error behind it. */
     flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
-    if (uv_poll_start(handle, poll->events, on_poll) != 0) flags = CURL_CSELECT_ERR;
+    if (watch(poll) != 0) flags = CURL_CSELECT_ERR;
   }
   if (events & UV_READABLE) flags |= CURL_CSELECT_IN;
   if (events & UV_WRITABLE) flags |= CURL_CSELECT_OUT;
@@ -215,15 +227,15 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   e2b__http_t *http = ctx;
   if (http->closing) return 0;
   if (what == CURL_POLL_REMOVE) {
+    e2b__exchange_t *exchange = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
     /* Of a connection that did not come about (the slower of two addresses, a refusal) curl 7.88
      * closes the socket without telling: whatever has that number next is not ours. */
-    if (fcntl(fd, F_GETFD) < 0) {
+    if ((exchange == NULL || exchange->dialled) && fcntl(fd, F_GETFD) < 0) {
       forget_poll(http, fd);
     } else if ((size_t)fd < http->polls_size && http->polls[fd] != NULL) {
       http->polls[fd]->events = 0; /* it stays registered */
     }
-    e2b__exchange_t *exchange = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
     if (exchange != NULL) e2b__exchange_unwatched(exchange);
     return 0;
   }
@@ -233,8 +245,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
   poll->events = events;
-  if (events == 0) return uv_poll_stop(&poll->handle);
-  return uv_poll_start(&poll->handle, events, on_poll) == 0 ? 0 : -1;
+  return watch(poll) == 0 ? 0 : -1;
 }
 
 /* The watch of a socket is made here, where refusing costs one connection: a socket callback that

@@ -84,6 +84,7 @@ struct e2b__exchange {
   int refusal;               /* what on_data answered */
   bool got_head;             /* of the answer, to its last line */
   bool got_body;             /* of the answer */
+  bool dialled;              /* opened a socket of its own */
   bool connecting;           /* since activity_ms */
   bool connected;            /* the request may be on the wire */
   bool connector;            /* opens a connection that others wait for */
