@@ -9,6 +9,19 @@ enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400, OVERDUE_MS = 2
 
 /* --- clocks --- */
 
+/* In line a short one waits for the sake of the ceiling; a long one only for a connection, and if
+ * none comes about they take turns to open it. So its own clock of silence, which else begins with
+ * the request, counts from when it was asked for. */
+static uint64_t line_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
+  const e2b__http_request_t *request = &exchange->request;
+  *clock = E2B_CLOCK_NONE;
+  if (!request->stream) return e2b__origin_patience(exchange);
+  const uint64_t ms = request->first_event_ms != 0 ? request->first_event_ms : request->silence_ms;
+  if (ms == 0) return UINT64_MAX;
+  *clock = request->first_event_ms != 0 ? E2B_CLOCK_FIRST_EVENT : E2B_CLOCK_SILENCE;
+  return e2b__time_after(exchange->entered_ms, ms);
+}
+
 /* When the next clock of this exchange runs out, and which. UINT64_MAX: none does. */
 static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
   const e2b__http_request_t *request = &exchange->request;
@@ -25,10 +38,11 @@ static uint64_t next_due(const e2b__exchange_t *exchange, e2b_clock_t *clock) {
     return latest;
   }
   if (exchange->state == E2B__EXCHANGE_WAITING) {
-    const uint64_t patience = e2b__origin_patience(exchange);
-    if (patience >= due) return due;
-    *clock = E2B_CLOCK_NONE;
-    return patience;
+    e2b_clock_t other;
+    const uint64_t latest = line_due(exchange, &other);
+    if (latest >= due) return due;
+    *clock = other;
+    return latest;
   }
   if (exchange->state != E2B__EXCHANGE_RUNNING) return due;
   if (exchange->connecting) {

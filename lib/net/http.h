@@ -84,7 +84,9 @@ typedef struct e2b__http_request {
   bool repeatable;
   uint64_t deadline_ms; /* a time of uv_now(); 0: none */
   e2b_clock_t deadline_clock;
-  uint64_t first_event_ms; /* from the start to the first byte of the body or the end; 0: none */
+  /* From the start to the first byte of the body or the end; the time in line apart, which may be
+   * as long again. 0: none. */
+  uint64_t first_event_ms;
   uint64_t silence_ms;     /* between bytes, after the first; 0: none */
   long buffer_bytes;       /* of the receive buffer; 0: what suits one of its kind */
 } e2b__http_request_t;

@@ -87,6 +87,46 @@ static void connecting_has_a_clock(void **state) {
   faults_close(&f);
 }
 
+/* A server with which no TLS comes about: it says nothing. */
+static int mute_listener(char url[64]) {
+  uint16_t port;
+  const int fd = listener(&port, 64);
+  snprintf(url, 64, "https://127.0.0.1:%u", port);
+  return fd;
+}
+
+/* Where a connection may turn out to be for all, one stream opens it and the others wait. If none
+ * comes about they take turns, and the last would have its turn in the evening. */
+static void streams_do_not_wait_for_a_connection_for_ever(void **state) {
+  (void)state;
+  enum { STREAMS = 12 };
+  faults_t f;
+  faults_open(&f, NULL);
+  char url[64];
+  const int fd = mute_listener(url);
+  f.options.sandbox_url = url;
+  f.options.connect_timeout_ms = 100;
+  f.options.first_event_timeout_ms = f.options.silence_timeout_ms = 250;
+  faults_sandbox(&f);
+  e2b_future_t *futures[STREAMS];
+  e2b_upload_t *upload = NULL;
+  for (int i = 0; i < STREAMS - 1; i++) {
+    futures[i] = e2b_run_shell(f.sandbox, "true", NULL);
+  }
+  futures[STREAMS - 1] = e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, &upload);
+  for (int i = 0; i < STREAMS; i++) {
+    const faults_error_t error = faults_fails(&f, futures[i]);
+    assert_int_equal(error.code, E2B_ETIMEDOUT);
+    assert_false(error.maybe_applied);
+    if (i == 0) assert_int_equal(error.clock, E2B_CLOCK_CONNECT);
+    if (i == STREAMS - 2) assert_int_equal(error.clock, E2B_CLOCK_FIRST_EVENT);
+    if (i == STREAMS - 1) assert_int_equal(error.clock, E2B_CLOCK_SILENCE);
+  }
+  e2b_upload_release(upload);
+  close(fd);
+  faults_close(&f);
+}
+
 /* --- a name server that does not answer: all of libuv's threads are busy ---------------------- */
 
 static uv_sem_t gate;
@@ -330,6 +370,7 @@ int main(void) {
       cmocka_unit_test(no_server_is_no_connection),
       cmocka_unit_test(a_name_that_does_not_exist_is_said_so),
       cmocka_unit_test(connecting_has_a_clock),
+      cmocka_unit_test(streams_do_not_wait_for_a_connection_for_ever),
       cmocka_unit_test(looking_up_a_name_is_part_of_connecting),
       cmocka_unit_test(a_request_as_a_whole_has_a_clock),
       cmocka_unit_test(a_call_may_have_its_own_clock),
