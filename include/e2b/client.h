@@ -63,7 +63,9 @@ typedef struct e2b_client_options {
   size_t max_response_bytes; /* of a collected answer, files read whole included; default 64 MiB */
   size_t max_output_bytes;   /* collected of each of stdout and stderr; default 16 MiB */
 
-  const char *proxy;   /* http://, https://, socks5:// or socks5h:// URL; default none */
+  /* http://, https://, socks5:// or socks5h:// URL; default none. For every host: the environment
+   * (HTTP_PROXY, NO_PROXY) has no say. */
+  const char *proxy;
   const char *ca_file; /* SSL_CERT_FILE; PEM file of authorities instead of the system's */
   const void *ca_blob; /* the same from memory */
   size_t ca_blob_len;

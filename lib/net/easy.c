@@ -174,6 +174,7 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   SET(easy, CURLOPT_CLOSESOCKETDATA, http);
   SET(easy, CURLOPT_USERAGENT, options->user_agent);
   SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+  SET(easy, CURLOPT_NOPROXY, ""); /* nor does the environment say where not to go by it */
   /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                    options->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS);

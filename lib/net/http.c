@@ -281,18 +281,24 @@ static bool multi_init(e2b__http_t *http) {
 static bool find_proxy(e2b__http_t *http) {
   if (http->options.proxy == NULL) return true;
   CURLU *url = curl_url();
+  char *scheme = NULL;
   char *host = NULL;
   char *port = NULL;
   bool ok = url != NULL;
   if (ok &&
       curl_url_set(url, CURLUPART_URL, http->options.proxy,
                    CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) == CURLUE_OK &&
+      curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
       curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-    if (curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) port = NULL;
-    http->proxy_host = e2b__strdup(host);
-    http->proxy_port = (uint16_t)(port != NULL ? strtoul(port, NULL, 10) : 1080);
+    if (curl_url_get(url, CURLUPART_PORT, &port, 0) != CURLUE_OK) port = NULL;
+    const uint16_t usual = strcmp(scheme, "https") == 0 ? 443 : 1080; /* curl's, for proxies */
+    const size_t len = strlen(host);
+    http->proxy_host =
+        host[0] == '[' && len > 2 ? e2b__strndup(host + 1, len - 2) : e2b__strdup(host);
+    http->proxy_port = port != NULL ? (uint16_t)strtoul(port, NULL, 10) : usual;
     ok = http->proxy_host != NULL;
   }
+  curl_free(scheme);
   curl_free(host);
   curl_free(port);
   curl_url_cleanup(url);

@@ -87,8 +87,8 @@ typedef struct e2b__http_request {
   /* From the start to the first byte of the body or the end; the time in line apart, which may be
    * as long again. 0: none. */
   uint64_t first_event_ms;
-  uint64_t silence_ms;     /* between bytes, after the first; 0: none */
-  long buffer_bytes;       /* of the receive buffer; 0: what suits one of its kind */
+  uint64_t silence_ms; /* between bytes, after the first; 0: none */
+  long buffer_bytes;   /* of the receive buffer; 0: what suits one of its kind */
 } e2b__http_request_t;
 
 /* Starts; `request` itself is copied. NULL when out of memory. */
