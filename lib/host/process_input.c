@@ -5,7 +5,12 @@
 
 /* Standard input and keystrokes: SendInput, CloseStdin, StreamInput. */
 
-enum { STREAM_HIGH = 1 << 20, STREAM_LOW = 256 << 10 };
+enum {
+  STREAM_HIGH = 1 << 20,
+  STREAM_LOW = 256 << 10,
+  ALWAYS = 64 << 10,                   /* a process may have that much waiting for it */
+  ALL_WAITING = E2B__HOST_RPC_CEILING, /* of one sandbox, past that */
+};
 
 static const e2b__empty_t nothing;
 
@@ -66,6 +71,21 @@ static e2b__host_channel_t *input_channel(e2b__host_call_t *call, e2b__host_proc
   e2b__host_call_fail(call, E2B__CODE_INTERNAL,
                       "error writing to stdin: stdin not enabled or closed");
   return NULL;
+}
+
+/* What was accepted waits until its process reads it, whether or not its client does. */
+static bool is_too_much(e2b__host_call_t *call, const e2b__host_channel_t *channel, size_t len) {
+  const e2b__host_sandbox_t *sandbox = call->request->sandbox;
+  size_t sum = len;
+  if (channel->queued + len <= ALWAYS) return false;
+  for (e2b__list_t *n = sandbox->processes.next; n != &sandbox->processes; n = n->next) {
+    const e2b__host_process_t *process = E2B__CONTAINER(n, e2b__host_process_t, node);
+    if (process->input != NULL) sum += process->input->queued;
+  }
+  if (sum <= ALL_WAITING) return false;
+  e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED,
+                      "too much input waits for the processes of this sandbox");
+  return true;
 }
 
 static int send_piece(e2b__host_call_t *call, e2b__host_process_t *process,
@@ -131,6 +151,7 @@ void e2b__host_send_input_call(e2b__host_call_t *call, const void *message) {
     e2b__host_call_reply(call, &e2b__empty, &nothing);
     return;
   }
+  if (is_too_much(call, channel, data.len)) return;
   int rc = send_piece(call, process, channel, data, &piece, on_sent);
   if (rc != 0) {
     char text[200];
@@ -233,7 +254,7 @@ void e2b__host_stream_input_call(e2b__host_call_t *call, const void *message) {
   e2b__host_process_t *process = e2b__host_select(call, &stream->selector, false);
   if (process == NULL) return;
   e2b__host_channel_t *channel = input_channel(call, process, input->data->input, &data);
-  if (channel == NULL || data.len == 0) return;
+  if (channel == NULL || data.len == 0 || is_too_much(call, channel, data.len)) return;
   int rc = send_piece(call, process, channel, data, &piece, on_streamed);
   if (rc != 0) {
     describe(stream->error, sizeof stream->error, process->pty, process->pid, rc);
