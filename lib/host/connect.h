@@ -75,7 +75,7 @@ typedef struct e2b__host_reply {
   e2b__encoding_t encoding;
   bool compress;
   e2b__buffer_t body;
-  int rc; /* E2B_EINVAL: it cannot be sent; another code: nor even said why */
+  int rc; /* E2B_EINVAL, E2B_ETOOBIG: it cannot be sent; another code: nor even said why */
 } e2b__host_reply_t;
 void e2b__host_reply_init(e2b__host_reply_t *reply, const e2b__host_call_t *call);
 void e2b__host_reply_write(e2b__host_reply_t *reply, const e2b__message_t *type,

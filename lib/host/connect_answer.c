@@ -169,6 +169,11 @@ void e2b__host_call_answer(e2b__host_call_t *call, const e2b__message_t *type,
                         "marshal message: a string field of %s contains invalid UTF-8", type->name);
     return;
   }
+  if (reply->rc == E2B_ETOOBIG) {
+    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "the answer is larger than %d bytes",
+                        (int)E2B__HOST_RPC_CEILING);
+    return;
+  }
   call->answered = true;
   answer_unary(call, 200, e2b__host_header(call->request, "Content-Type"),
                reply->rc == 0 ? &reply->body : NULL, reply->compress);

@@ -70,6 +70,18 @@ static int add_metadata(e2b__arena_t *arena, const char *path, const char *name,
   return 0;
 }
 
+static bool is_metadata(const char *name) {
+  return strncmp(name, E2B__HOST_XATTR_PREFIX, strlen(E2B__HOST_XATTR_PREFIX)) == 0;
+}
+
+/* Of many files each has a few: there is no more room for each than it needs. */
+static size_t count_metadata(const char *names, ssize_t len) {
+  size_t count = 0;
+  for (const char *name = names; len > 0 && name < names + len; name += strlen(name) + 1)
+    if (is_metadata(name)) count++;
+  return count < XATTR_PAIRS ? count : XATTR_PAIRS;
+}
+
 int e2b__host_metadata_read(int fd, e2b__arena_t *arena, e2b__str_pair_t **pairs, size_t *count) {
   char path[32], *names;
   ssize_t len;
@@ -81,13 +93,13 @@ int e2b__host_metadata_read(int fd, e2b__arena_t *arena, e2b__str_pair_t **pairs
   /* Most files have none; asking for the length costs the least. */
   if (listxattr(path, NULL, 0) <= 0) return 0;
   names = e2b__malloc(XATTR_NAMES);
-  *pairs = e2b__arena_calloc(arena, XATTR_PAIRS, sizeof **pairs);
-  if (names == NULL || *pairs == NULL) rc = -ENOMEM;
-  len = rc == 0 ? listxattr(path, names, XATTR_NAMES) : 0;
-  for (const char *name = names; rc == 0 && len > 0 && name < names + len && *count < XATTR_PAIRS;
+  len = names != NULL ? listxattr(path, names, XATTR_NAMES) : 0;
+  size_t room = count_metadata(names, len);
+  if (room > 0) *pairs = e2b__arena_calloc(arena, room, sizeof **pairs);
+  if (names == NULL || (room > 0 && *pairs == NULL)) rc = -ENOMEM;
+  for (const char *name = names; rc == 0 && *count < room && name < names + len;
        name += strlen(name) + 1)
-    if (strncmp(name, E2B__HOST_XATTR_PREFIX, strlen(E2B__HOST_XATTR_PREFIX)) == 0)
-      rc = add_metadata(arena, path, name, *pairs, count);
+    if (is_metadata(name)) rc = add_metadata(arena, path, name, *pairs, count);
   e2b__free(names);
   if (rc == 0 && *count > 1) qsort(*pairs, *count, sizeof **pairs, by_key);
   return rc;

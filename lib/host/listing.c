@@ -26,7 +26,8 @@ typedef struct listing {
   unsigned depth;
   e2b__entry_info_t *entries;
   size_t count, room;
-  size_t bytes; /* of names and paths: past what an answer can hold they are not gathered */
+  size_t
+      bytes; /* of names, paths and metadata: past what an answer can hold they are not gathered */
   e2b__host_reply_t reply;
   int rc; /* 0: there is a reply */
   bool no_directory;
@@ -48,6 +49,9 @@ static int add_entry(listing_t *listing, const char *path, bool *is_directory) {
   /* Gone between reading its name and looking at it. */
   if (rc == -ENOENT) return 0;
   if (rc != 0) return rc;
+  for (size_t i = 0; i < entry->metadata_count; i++)
+    listing->bytes += entry->metadata[i].name.len + entry->metadata[i].value.len;
+  if (listing->bytes > E2B__HOST_RPC_CEILING) return -EFBIG;
   *is_directory = entry->type == E2B__FILE_TYPE_DIRECTORY && entry->symlink_target.ptr == NULL;
   listing->count++;
   return 0;
@@ -153,6 +157,9 @@ static void answer(listing_t *listing) {
   else if (listing->rc == -ELOOP)
     e2b__host_call_fail(call, E2B__CODE_FAILED_PRECONDITION,
                         "cyclic symlink or chain >255 links at \"%s\"", path);
+  else if (listing->rc == -EFBIG)
+    e2b__host_call_fail(call, E2B__CODE_RESOURCE_EXHAUSTED, "too many entries in %s for one answer",
+                        path);
   else
     e2b__host_call_fail(call, E2B__CODE_INTERNAL, "error resolving symlink: %s",
                         e2b__host_error_text(-listing->rc));

@@ -178,6 +178,7 @@ int e2b__host_make_path(const e2b__host_sandbox_t *sandbox, e2b__arena_t *arena,
   }
   if (fd != -ENOENT && fd != -ENOTDIR) return fd;
   parent = e2b__host_open(sandbox, "/", O_PATH | O_DIRECTORY, 0);
+  if (parent < 0) return parent;
   for (char *slash = part; rc == 0 && slash != NULL && parent >= 0;) {
     const char *name = slash + 1;
     slash = strchr(name, '/');

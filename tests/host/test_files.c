@@ -2,7 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
 
+#include "host/entry.h"
 #include "host/gzip.h"
 #include "support/wire.h"
 
@@ -238,6 +241,42 @@ static void composing_is_all_or_nothing(void **state) {
   gives("p1", NULL, 404, NULL, NULL, NULL);
 }
 
+/* Of many files each has a little metadata: together they must not cost more than they hold. */
+static void metadata_takes_the_room_it_needs(void **state) {
+  char path[] = "/var/tmp/e2b-metadata-XXXXXX";
+  static char room[1024];
+  e2b__arena_t arena = {0};
+  e2b__str_pair_t *pairs;
+  size_t count;
+  (void)state;
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  unlink(path);
+  assert_int_equal(fsetxattr(fd, "user.e2b.k", "v", 1, 0), 0);
+  assert_int_equal(fsetxattr(fd, "user.other", "v", 1, 0), 0);
+  e2b__arena_lend(&arena, room, sizeof room);
+  assert_int_equal(e2b__host_metadata_read(fd, &arena, &pairs, &count), 0);
+  assert_int_equal(count, 1);
+  assert_in_range((uintptr_t)pairs, (uintptr_t)room, (uintptr_t)room + sizeof room);
+  assert_string_equal(pairs[0].name.ptr, "k");
+  e2b__arena_free(&arena);
+  close(fd);
+}
+
+/* An answer has a ceiling: who asks for more is told so. */
+static void a_list_may_be_too_long(void **state) {
+  static const char body[] = "{\"path\":\"/home/user/many\"}";
+  (void)state;
+  wire_shell("mkdir ~user/many && cd ~user/many && python3 -c 'import os\n"
+             "for i in range(17500):\n"
+             "  fd = os.open(str(i), os.O_CREAT | os.O_WRONLY)\n"
+             "  os.setxattr(fd, \"user.e2b.k\", b\"v\" * 3900)\n"
+             "  os.close(fd)'");
+  fails(wire_ask("POST", "/filesystem.Filesystem/ListDir", "application/json", body,
+                 sizeof body - 1, NULL),
+        429, "too many entries");
+}
+
 /* The disk of the machine must not be filled with what the sandbox does not have. */
 static void composing_keeps_holes(void **state) {
   static const char body[] = "{\"source_paths\":[\"h1\",\"h2\",\"h1\"],\"destination\":\"holes\","
@@ -279,6 +318,8 @@ int main(void) {
       WIRE_TEST(an_upload_replaces_in_place),
       WIRE_TEST(composing_is_all_or_nothing),
       WIRE_TEST(composing_keeps_holes),
+      WIRE_TEST(metadata_takes_the_room_it_needs),
+      WIRE_TEST(a_list_may_be_too_long),
       WIRE_TEST(the_sandbox_may_end_meanwhile),
   };
   return cmocka_run_group_tests(tests, wire_open, wire_close);
