@@ -110,9 +110,14 @@ void multi_init(multi_t *multi, long max_connections, void (*on_done)(CURL *, CU
 CURL *multi_easy(multi_t *multi, const char *url, struct curl_slist *headers) {
   CURL *easy = curl_easy_init();
   if (easy == NULL) bench_die("out of memory");
-  curl_easy_setopt(easy, CURLOPT_URL, url);
+  CURLU *parsed = curl_url();
+  if (parsed == NULL || curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK) {
+    bench_die("out of memory");
+  }
+  curl_easy_setopt(easy, CURLOPT_CURLU, parsed);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, multi);

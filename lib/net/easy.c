@@ -285,6 +285,10 @@ int e2b__exchange_configure(e2b__exchange_t *exchange) {
   const bool tls = strncmp(request->url, "https:", 6) == 0;
   SET(easy, CURLOPT_PIPEWAIT, tls && !exchange->http->options.http1_only ? 1L : 0L);
   SET(easy, CURLOPT_RESOLVE, exchange->resolve.data != NULL ? &exchange->resolve : NULL);
-  SET(easy, CURLOPT_URL, request->url);
+  const char *target;
+  CURLU *url = e2b__origin_url(exchange, &target);
+  SET(easy, CURLOPT_CURLU, url);
+  SET(easy, CURLOPT_REQUEST_TARGET, url != NULL ? target : NULL);
+  if (url == NULL) SET(easy, CURLOPT_URL, request->url);
   return rc == CURLE_OK ? 0 : rc == CURLE_OUT_OF_MEMORY ? E2B_ENOMEM : E2B_EINVAL;
 }

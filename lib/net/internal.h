@@ -143,6 +143,8 @@ void e2b__exchange_free_idle(e2b__exchange_t *exchange);
 int e2b__origin_enter(e2b__exchange_t *exchange);
 /* Takes it out, wherever it is, and gives its place to the next. */
 void e2b__origin_leave(e2b__exchange_t *exchange);
+/* Where the request goes, and what it asks for there. NULL: it has to be told as one text. */
+CURLU *e2b__origin_url(const e2b__exchange_t *exchange, const char **target);
 /* Until when it waits in line for the sake of the ceiling; UINT64_MAX: as long as it takes. */
 uint64_t e2b__origin_patience(const e2b__exchange_t *exchange);
 /* A connection is up. */

@@ -31,6 +31,7 @@ struct e2b__origin {
   e2b__http_t *http;
   char *text; /* "https://host:port", as URLs have it */
   size_t text_len;
+  CURLU *url; /* the same, taken apart; NULL: curl gets each URL as a text */
   char *host;
   uint16_t port;
   origin_version version;
@@ -62,6 +63,7 @@ static uint32_t hash_of(const char *text, size_t len) {
 
 static void origin_free(e2b__origin_t *origin) {
   e2b__list_remove(&origin->node);
+  curl_url_cleanup(origin->url);
   e2b__free(origin->text);
   e2b__free(origin->host);
   e2b__free(origin->addresses);
@@ -88,6 +90,15 @@ static void forget_stale(e2b__http_t *http, e2b__origin_t **bucket) {
   }
 }
 
+/* Taken apart once: curl parses a URL for every request, and writes it down anew. A proxy is told
+ * the whole of it, which curl makes up. */
+static CURLU *take_apart(const e2b__http_t *http, const char *text) {
+  CURLU *url = http->proxy_host == NULL ? curl_url() : NULL;
+  if (url == NULL || curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK) return url;
+  curl_url_cleanup(url);
+  return NULL;
+}
+
 static e2b__origin_t *origin_new(e2b__http_t *http, const e2b__url_t *url, const char *text,
                                  size_t text_len, e2b__origin_t **bucket) {
   e2b__origin_t *origin = e2b__calloc(1, sizeof *origin);
@@ -102,6 +113,7 @@ static e2b__origin_t *origin_new(e2b__http_t *http, const e2b__url_t *url, const
     e2b__free(origin);
     return NULL;
   }
+  origin->url = take_apart(http, origin->text);
   origin->port = url->port;
   origin->dial_host = http->proxy_host != NULL ? http->proxy_host : origin->host;
   origin->dial_port = http->proxy_host != NULL ? http->proxy_port : origin->port;
@@ -174,6 +186,17 @@ void e2b__origin_leave(e2b__exchange_t *exchange) {
   exchange->origin = NULL;
   exchange->connector = false;
   exchange->place = NULL;
+}
+
+CURLU *e2b__origin_url(const e2b__exchange_t *exchange, const char **target) {
+  *target = exchange->request.url + exchange->origin->text_len;
+  /* curl sends a target as it is: what it may refuse goes by way of its parser. */
+  const unsigned char *at = (const unsigned char *)*target;
+  if (*at != '/') return NULL;
+  while (*at > ' ' && *at < 0x7f && *at != '#') {
+    at++;
+  }
+  return *at == '\0' ? exchange->origin->url : NULL;
 }
 
 uint64_t e2b__origin_patience(const e2b__exchange_t *exchange) {
