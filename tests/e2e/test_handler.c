@@ -1,75 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
-#include "proto/json.h"
-#include "support/scene.h"
+#include "support/page.h"
 
 /* The JSON contract of the request handler: each action, what it refuses and in which words. */
 
-static e2b_handler_t *handler;
-static cJSON *kept[64];
-static size_t kept_count;
-
-static int open_handler(void **state) {
-  if (scene_open(state) != 0) return -1;
-  e2b_handler_options options;
-  E2B_INIT(&options);
-  options.allow_anyone = E2B_ON;
-  return e2b_handler_new(scene.client, &options, &handler);
-}
-
-static int close_handler(void **state) {
-  e2b_handler_release(handler);
-  return scene_close(state);
-}
-
-static int tidy(void **state) {
-  while (kept_count > 0) {
-    cJSON_Delete(kept[--kept_count]);
-  }
-  return scene_tidy(state);
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, NULL, tidy)
-
-/* What is sent where the test does not say. */
-static e2b_http_request request_of(const char *method, const char *body) {
-  e2b_http_request request;
-  E2B_INIT(&request);
-  request.method = method;
-  request.path = "/api/compute";
-  request.body = body;
-  request.body_len = body != NULL ? strlen(body) : 0;
-  return request;
-}
-
-static const e2b_http_response_t *answer_of(e2b_handler_t *to, const e2b_http_request *request) {
-  return e2b_future_http_response(OK(e2b_handle_request(to, request)));
-}
-
-static const char *header_of(const e2b_http_response_t *answer, const char *name) {
-  for (size_t i = 0; i < answer->headers_count; i++) {
-    if (strcmp(answer->headers[i].name, name) == 0) return answer->headers[i].value;
-  }
-  return NULL;
-}
-
-static const cJSON *json_of(const e2b_http_response_t *answer) {
-  assert_string_equal(header_of(answer, "Content-Type"), "application/json");
-  cJSON *json = e2b__json_parse(answer->body.ptr, answer->body.len);
-  assert_non_null(json);
-  assert_true(kept_count < sizeof kept / sizeof *kept);
-  kept[kept_count++] = json;
-  return json;
-}
-
 static const cJSON *ask_for(int status, const char *body) {
-  const e2b_http_request request = request_of("POST", body);
-  const e2b_http_response_t *answer = answer_of(handler, &request);
+  const e2b_http_response_t *answer = page_posts(body);
   if (answer->status != status) {
     fail_msg("%s: %d instead of %d: %s", body, answer->status, status, answer->body.ptr);
   }
-  return json_of(answer);
+  return page_json(answer);
 }
 
 /* The answer to an action that must succeed; `members` is what follows the action's name. */
@@ -141,7 +82,6 @@ static void every_action_says_what_it_misses(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     refused(400, table[i].body, table[i].error);
-    tidy(NULL);
   }
 }
 
@@ -197,7 +137,6 @@ static void wrong_types_are_named(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     refused(400, table[i].body, table[i].error);
-    tidy(NULL);
   }
 }
 
@@ -214,11 +153,11 @@ static void other_methods_are_refused(void **state) {
   static const char *const methods[] = {"PUT", "DELETE", "HEAD", "get", ""};
   (void)state;
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    const e2b_http_request request = request_of(methods[i], "{}");
-    const e2b_http_response_t *answer = answer_of(handler, &request);
+    const e2b_http_request request = page_request(methods[i], "{}");
+    const e2b_http_response_t *answer = page_asks(&request);
     assert_int_equal(answer->status, 405);
-    assert_string_equal(header_of(answer, "Allow"), "GET, POST, OPTIONS");
-    assert_string_equal(e2b__json_string(json_of(answer), "error", ""),
+    assert_string_equal(page_header(answer, "Allow"), "GET, POST, OPTIONS");
+    assert_string_equal(e2b__json_string(page_json(answer), "error", ""),
                         "Only POST requests are supported");
   }
 }
@@ -377,47 +316,22 @@ static void a_run_without_a_sandbox_gets_one(void **state) {
 /* --- a run as it happens ------------------------------------------------------------------------
  */
 
-typedef struct viewer {
-  char text[65536];
-  size_t len;
-  bool ended;
-} viewer;
-
-static void on_data(e2b_http_stream_t *stream, const char *data, size_t len, void *user_data) {
-  viewer *v = user_data;
-  (void)stream;
-  assert_true(v->len + len < sizeof v->text);
-  memcpy(v->text + v->len, data, len);
-  v->len += len;
-  v->text[v->len] = '\0';
-}
-
-static void on_end(e2b_http_stream_t *stream, void *user_data) {
-  (void)stream;
-  ((viewer *)user_data)->ended = true;
-}
-
-static e2b_http_stream_t *stream_of(const char *members, viewer *v) {
+static e2b_http_stream_t *stream_of(const char *members, page_viewer_t *v) {
   char body[1024];
   snprintf(body, sizeof body,
            "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\"%s}",
            e2b_sandbox_id(scene.sandbox), members);
-  const e2b_http_request request = request_of("POST", body);
-  const e2b_http_response_t *answer = answer_of(handler, &request);
+  const e2b_http_response_t *answer = page_posts(body);
   assert_int_equal(answer->status, 200);
-  assert_string_equal(header_of(answer, "Content-Type"), "text/event-stream");
-  e2b_http_stream_t *stream = answer->stream;
-  assert_non_null(stream);
-  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, v), 0);
-  return stream;
+  assert_string_equal(page_header(answer, "Content-Type"), "text/event-stream");
+  return page_views(v, answer);
 }
 
 static void a_run_is_streamed_as_events(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
-  memset(&v, 0, sizeof v);
   stream_of(",\"command\":\"echo out; echo err >&2; exit 4\"", &v);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   assert_non_null(strstr(v.text, "data: {\"type\":\"started\",\"sandboxId\":\""));
   assert_non_null(strstr(v.text, "data: {\"type\":\"stdout\",\"data\":\"out\\n\"}\n\n"));
   assert_non_null(strstr(v.text, "data: {\"type\":\"stderr\",\"data\":\"err\\n\"}\n\n"));
@@ -426,18 +340,15 @@ static void a_run_is_streamed_as_events(void **state) {
 }
 
 static void a_browser_that_leaves_ends_its_run(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
-  memset(&v, 0, sizeof v);
   const char *name = scene_path("left-behind");
   char members[512];
   snprintf(members, sizeof members, ",\"command\":\"echo up; exec -a %s sleep 1000\"", name);
   e2b_http_stream_t *stream = stream_of(members, &v);
-  for (unsigned tries = 0; strstr(v.text, "up") == NULL; tries++) {
-    scene_pace(tries);
-  }
+  page_until_says(&v, "up", 2);
   e2b_http_stream_close(stream);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   char line[512];
   snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
   for (unsigned tries = 0; scene_can(line); tries++) {
@@ -446,16 +357,15 @@ static void a_browser_that_leaves_ends_its_run(void **state) {
 }
 
 static void a_paused_stream_holds_the_output_and_loses_none(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
-  memset(&v, 0, sizeof v);
   e2b_http_stream_t *stream = stream_of(",\"command\":\"seq 1 2000\"", &v);
   e2b_http_stream_pause(stream);
   const bool never = false;
   scene_turn(PACE_MS, &never);
   assert_int_equal(v.len, 0);
   e2b_http_stream_resume(stream);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   assert_non_null(strstr(v.text, "\\n2000\\n"));
   assert_non_null(strstr(v.text, "\"type\":\"result\""));
 }
@@ -467,29 +377,28 @@ static void an_answer_that_nobody_reads_costs_nothing(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
            "\"command\":\"sleep 1000\"}",
            e2b_sandbox_id(scene.sandbox));
-  const e2b_http_request request = request_of("POST", body);
-  answer_of(handler, &request); /* released after the test, with the stream that nobody took */
+  page_posts(body); /* released after the test, with the stream that nobody took */
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(every_action_says_what_it_misses),
-      TEST(wrong_types_are_named),
-      TEST(a_body_that_is_no_json_object_is_refused),
-      TEST(other_methods_are_refused),
-      TEST(unknown_sandboxes_are_not_found),
-      TEST(code_is_run),
-      TEST(code_that_does_not_parse_is_the_callers_fault),
-      TEST(commands_take_arguments_as_they_are_or_a_line_of_shell),
-      TEST(files_are_written_read_listed_and_removed),
-      TEST(bytes_travel_as_base64),
-      TEST(a_missing_file_is_not_found),
-      TEST(sandboxes_are_made_described_listed_and_ended),
-      TEST(a_run_without_a_sandbox_gets_one),
-      TEST(a_run_is_streamed_as_events),
-      TEST(a_browser_that_leaves_ends_its_run),
-      TEST(a_paused_stream_holds_the_output_and_loses_none),
-      TEST(an_answer_that_nobody_reads_costs_nothing),
+      PAGE_TEST(every_action_says_what_it_misses),
+      PAGE_TEST(wrong_types_are_named),
+      PAGE_TEST(a_body_that_is_no_json_object_is_refused),
+      PAGE_TEST(other_methods_are_refused),
+      PAGE_TEST(unknown_sandboxes_are_not_found),
+      PAGE_TEST(code_is_run),
+      PAGE_TEST(code_that_does_not_parse_is_the_callers_fault),
+      PAGE_TEST(commands_take_arguments_as_they_are_or_a_line_of_shell),
+      PAGE_TEST(files_are_written_read_listed_and_removed),
+      PAGE_TEST(bytes_travel_as_base64),
+      PAGE_TEST(a_missing_file_is_not_found),
+      PAGE_TEST(sandboxes_are_made_described_listed_and_ended),
+      PAGE_TEST(a_run_without_a_sandbox_gets_one),
+      PAGE_TEST(a_run_is_streamed_as_events),
+      PAGE_TEST(a_browser_that_leaves_ends_its_run),
+      PAGE_TEST(a_paused_stream_holds_the_output_and_loses_none),
+      PAGE_TEST(an_answer_that_nobody_reads_costs_nothing),
   };
-  return cmocka_run_group_tests_name("handler", tests, open_handler, close_handler);
+  return cmocka_run_group_tests_name("handler", tests, scene_open, scene_close);
 }

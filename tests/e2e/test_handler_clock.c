@@ -2,14 +2,13 @@
 #include <stdio.h>
 
 #include "handler/handler.h"
-#include "support/scene.h"
+#include "support/page.h"
 
 /* What the request handler does without being asked: kept connections are closed, silent streams
  * say that they are there. */
 
 enum { HEARTBEAT_MS = 20 };
 
-static e2b_handler_t *handler;
 static e2b_terminal_t *terminal;
 
 static void serve(uint64_t heartbeat_ms, uint64_t terminal_keep_ms) {
@@ -18,7 +17,7 @@ static void serve(uint64_t heartbeat_ms, uint64_t terminal_keep_ms) {
   options.allow_anyone = E2B_ON;
   options.heartbeat_ms = heartbeat_ms;
   options.terminal_keep_ms = terminal_keep_ms;
-  assert_int_equal(e2b_handler_new(scene.client, &options, &handler), 0);
+  page_anew(&options);
 }
 
 static void open_terminal(void) {
@@ -27,10 +26,8 @@ static void open_terminal(void) {
 }
 
 static int tidy(void **state) {
-  e2b_handler_release(handler);
-  handler = NULL;
   if (terminal != NULL) scene_keep(e2b_terminal_kill(terminal));
-  const int rc = scene_tidy(state);
+  const int rc = page_tidy(state);
   e2b_terminal_release(terminal);
   terminal = NULL;
   return rc;
@@ -38,22 +35,13 @@ static int tidy(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, NULL, tidy)
 
-static const e2b_http_response_t *ask(const char *body) {
-  e2b_http_request request;
-  E2B_INIT(&request);
-  request.method = "POST";
-  request.body = body;
-  request.body_len = strlen(body);
-  return e2b_future_http_response(OK(e2b_handle_request(handler, &request)));
-}
-
 static void types(const char *data) {
   char body[512];
   snprintf(body, sizeof body,
            "{\"action\":\"compute.sandbox.terminal.write\",\"sandboxId\":\"%s\","
            "\"terminalId\":\"%s\",\"data\":\"%s\"}",
            e2b_sandbox_id(scene.sandbox), e2b_terminal_id(terminal), data);
-  assert_int_equal(ask(body)->status, 200);
+  assert_int_equal(page_posts(body)->status, 200);
 }
 
 /* Connections to the terminal, as the sandbox counts them; the handler is not asked. */
@@ -100,7 +88,7 @@ static void a_kept_connection_goes_with_its_terminal(void **state) {
   serve(0, E2B_NO_TIMEOUT);
   open_terminal();
   types("exit\\n");
-  for (unsigned tries = 0; !e2b__list_empty(&handler->operators); tries++) {
+  for (unsigned tries = 0; !e2b__list_empty(&page_handler->operators); tries++) {
     scene_pace(tries);
   }
 }
@@ -108,59 +96,18 @@ static void a_kept_connection_goes_with_its_terminal(void **state) {
 /* --- silent streams -----------------------------------------------------------------------------
  */
 
-typedef struct hearer {
-  char text[1 << 16];
-  size_t len;
-  bool ended;
-} hearer;
-
-static hearer heard;
-
-static void on_data(e2b_http_stream_t *stream, const char *data, size_t len, void *user_data) {
-  (void)stream;
-  (void)user_data;
-  assert_true(heard.len + len < sizeof heard.text);
-  memcpy(heard.text + heard.len, data, len);
-  heard.len += len;
-  heard.text[heard.len] = '\0';
-}
-
-static void on_end(e2b_http_stream_t *stream, void *user_data) {
-  (void)stream;
-  (void)user_data;
-  heard.ended = true;
-}
-
-static e2b_http_stream_t *hear(const e2b_http_response_t *answer) {
-  e2b_http_stream_t *stream = answer->stream;
-  memset(&heard, 0, sizeof heard);
-  assert_non_null(stream);
-  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, NULL), 0);
-  return stream;
-}
+static page_viewer_t heard;
 
 static e2b_http_stream_t *watch(const char *action, const e2b_pair_t *headers, size_t count) {
   char query[256];
-  e2b_http_request request;
-  E2B_INIT(&request);
   snprintf(query, sizeof query, "action=terminal.%s&sandboxId=%s&terminalId=%s", action,
            e2b_sandbox_id(scene.sandbox), e2b_terminal_id(terminal));
-  request.method = "GET";
-  request.query = query;
-  request.headers = headers;
-  request.headers_count = count;
-  return hear(e2b_future_http_response(OK(e2b_handle_request(handler, &request))));
-}
-
-static void until_heard(const char *bytes, size_t len) {
-  for (unsigned tries = 0; memmem(heard.text, heard.len, bytes, len) == NULL; tries++) {
-    scene_pace(tries);
-  }
+  return page_views(&heard, page_gets(query, headers, count));
 }
 
 static void until_ended(e2b_http_stream_t *stream) {
   e2b_http_stream_close(stream);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &heard.ended));
+  page_until_ended(&heard);
 }
 
 /* Between events, and nowhere else. */
@@ -173,10 +120,10 @@ static void a_silent_run_is_heard_of(void **state) {
            "{\"action\":\"compute.sandbox.runCommand\",\"stream\":true,\"sandboxId\":\"%s\","
            "\"command\":\"until test -e %s; do sleep 0.05; done; echo now\"}",
            e2b_sandbox_id(scene.sandbox), path);
-  hear(ask(body));
-  until_heard(": \n\n: \n\n", 8);
+  page_views(&heard, page_posts(body));
+  page_until_says(&heard, ": \n\n: \n\n", 8);
   OK(e2b_files_write(scene.sandbox, path, "", 0, NULL));
-  assert_true(scene_turn(LONG_ENOUGH_MS, &heard.ended));
+  page_until_ended(&heard);
   char events[4096] = "";
   for (char *at = heard.text, *next; *at != '\0'; at = next + 2) {
     next = strstr(at, "\n\n");
@@ -194,21 +141,16 @@ static void a_silent_terminal_is_heard_of(void **state) {
   serve(HEARTBEAT_MS, 0);
   open_terminal();
   e2b_http_stream_t *stream = watch("stream", NULL, 0);
-  until_heard("\n\n: \n\n: \n\n", 10);
+  page_until_says(&heard, "\n\n: \n\n: \n\n", 10);
   until_ended(stream);
 }
 
 static void a_silent_terminal_is_heard_of_over_a_websocket(void **state) {
-  static const e2b_pair_t handshake[] = {{"Upgrade", "websocket"},
-                                         {"Connection", "Upgrade"},
-                                         {"Sec-WebSocket-Version", "13"},
-                                         {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
-                                         {"Sec-WebSocket-Protocol", "e2b-terminal"}};
   (void)state;
   serve(HEARTBEAT_MS, 0);
   open_terminal();
-  e2b_http_stream_t *stream = watch("connect", handshake, 5);
-  until_heard("\x89\x00\x89\x00", 4); /* empty pings */
+  e2b_http_stream_t *stream = watch("connect", page_handshake, PAGE_HANDSHAKE_COUNT);
+  page_until_says(&heard, "\x89\x00\x89\x00", 4); /* empty pings */
   until_ended(stream);
 }
 

@@ -3,20 +3,13 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "proto/json.h"
-#include "support/scene.h"
+#include "support/page.h"
 
 /* Terminals through the request handler, given up, closed and released at every moment. */
 
 enum { LATEST = 26, PACE_EACH_MS = 2 };
 
 static char terminal_id[128];
-
-static const e2b_pair_t handshake[] = {{"Upgrade", "websocket"},
-                                       {"Connection", "Upgrade"},
-                                       {"Sec-WebSocket-Version", "13"},
-                                       {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
-                                       {"Sec-WebSocket-Protocol", "e2b-terminal"}};
 
 typedef struct visit {
   e2b_client_t *client;
@@ -95,8 +88,8 @@ static e2b_future_t *ask(visit *v, unsigned which) {
     snprintf(text, sizeof text, "action=terminal.%s&sandboxId=%s&terminalId=%s",
              socket ? "connect" : "stream", e2b_sandbox_id(scene.sandbox), terminal_id);
     request.query = text;
-    request.headers = handshake;
-    request.headers_count = socket ? sizeof handshake / sizeof *handshake : 0;
+    request.headers = page_handshake;
+    request.headers_count = socket ? PAGE_HANDSHAKE_COUNT : 0;
   }
   return e2b_handle_request(v->handler, &request);
 }

@@ -2,54 +2,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/json.h"
-#include "support/scene.h"
+#include "support/page.h"
 
 /* Terminals through the request handler: the seven actions, and streams of them. */
 
-static e2b_handler_t *handler;
-static cJSON *kept[64];
-static size_t kept_count;
-
-static int open_handler(void **state) {
-  if (scene_open(state) != 0) return -1;
-  e2b_handler_options options;
-  E2B_INIT(&options);
-  options.allow_anyone = E2B_ON;
-  return e2b_handler_new(scene.client, &options, &handler);
-}
-
-static int close_handler(void **state) {
-  e2b_handler_release(handler);
-  return scene_close(state);
-}
-
-static int tidy(void **state) {
-  while (kept_count > 0) {
-    cJSON_Delete(kept[--kept_count]);
-  }
-  return scene_tidy(state);
-}
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, NULL, tidy)
-
 static const cJSON *ask_for(int status, const char *action, const char *members) {
   char body[4096];
-  e2b_http_request request;
-  E2B_INIT(&request);
   snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.terminal.%s\",\"sandboxId\":\"%s\"%s}",
            action, e2b_sandbox_id(scene.sandbox), members);
-  request.method = "POST";
-  request.body = body;
-  request.body_len = strlen(body);
-  const e2b_http_response_t *answer =
-      e2b_future_http_response(OK(e2b_handle_request(handler, &request)));
+  const e2b_http_response_t *answer = page_posts(body);
   if (answer->status != status) {
     fail_msg("%s: %d instead of %d: %s", body, answer->status, status, answer->body.ptr);
   }
-  cJSON *json = e2b__json_parse(answer->body.ptr, answer->body.len);
-  assert_non_null(json);
-  kept[kept_count++] = json;
+  const cJSON *json = page_json(answer);
   assert_int_equal(e2b__json_bool(json, "success", status != 200), status == 200);
   return json;
 }
@@ -77,36 +42,6 @@ static const char *member(const char *id, const char *rest) {
 /* --- a viewer -----------------------------------------------------------------------------------
  */
 
-typedef struct viewer {
-  char text[1 << 18];
-  size_t len;
-  bool ended;
-} viewer;
-
-static void on_data(e2b_http_stream_t *stream, const char *data, size_t len, void *user_data) {
-  viewer *v = user_data;
-  (void)stream;
-  assert_true(v->len + len < sizeof v->text);
-  memcpy(v->text + v->len, data, len);
-  v->len += len;
-  v->text[v->len] = '\0';
-}
-
-static void on_end(e2b_http_stream_t *stream, void *user_data) {
-  (void)stream;
-  ((viewer *)user_data)->ended = true;
-}
-
-static const e2b_http_response_t *get(const char *query, const e2b_pair_t *headers, size_t count) {
-  e2b_http_request request;
-  E2B_INIT(&request);
-  request.method = "GET";
-  request.query = query;
-  request.headers = headers;
-  request.headers_count = count;
-  return e2b_future_http_response(OK(e2b_handle_request(handler, &request)));
-}
-
 static const char *query_for(const char *action, const char *id) {
   static char query[512];
   snprintf(query, sizeof query, "action=%s&sandboxId=%s&terminalId=%s", action,
@@ -114,19 +49,13 @@ static const char *query_for(const char *action, const char *id) {
   return query;
 }
 
-static e2b_http_stream_t *watch(const char *id, const char *last_event_id, viewer *v) {
+static e2b_http_stream_t *watch(const char *id, const char *last_event_id, page_viewer_t *v) {
   const e2b_pair_t header = {"Last-Event-ID", last_event_id};
-  memset(v, 0, sizeof *v);
-  const e2b_http_response_t *answer =
-      get(query_for("terminal.stream", id), &header, last_event_id != NULL);
-  if (answer->status != 200) fail_msg("%d: %s", answer->status, answer->body.ptr);
-  e2b_http_stream_t *stream = answer->stream;
-  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, v), 0);
-  return stream;
+  return page_views(v, page_gets(query_for("terminal.stream", id), &header, last_event_id != NULL));
 }
 
 /* The output in the events so far, as text. */
-static const char *output_of(const viewer *v) {
+static const char *output_of(const page_viewer_t *v) {
   static char text[1 << 16];
   size_t len = 0;
   for (const char *at = v->text; (at = strstr(at, "data: [")) != NULL;) {
@@ -140,16 +69,14 @@ static const char *output_of(const viewer *v) {
   return text;
 }
 
-static void until_it_shows(const viewer *v, const char *text) {
+static void until_it_shows(const page_viewer_t *v, const char *text) {
   for (unsigned tries = 0; strstr(output_of(v), text) == NULL; tries++) {
     scene_pace(tries);
   }
 }
 
-static void until_it_says(const viewer *v, const char *text) {
-  for (unsigned tries = 0; strstr(v->text, text) == NULL; tries++) {
-    scene_pace(tries);
-  }
+static void until_it_says(const page_viewer_t *v, const char *text) {
+  page_until_says(v, text, strlen(text));
 }
 
 /* --- actions ------------------------------------------------------------------------------------
@@ -161,14 +88,8 @@ static void each_says_what_it_misses(void **state) {
   char body[256];
   (void)state;
   for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-    e2b_http_request request;
-    E2B_INIT(&request);
     snprintf(body, sizeof body, "{\"action\":\"compute.sandbox.terminal.%s\"}", actions[i]);
-    request.method = "POST";
-    request.body = body;
-    request.body_len = strlen(body);
-    const e2b_http_response_t *answer =
-        e2b_future_http_response(OK(e2b_handle_request(handler, &request)));
+    const e2b_http_response_t *answer = page_posts(body);
     assert_int_equal(answer->status, 400);
     assert_non_null(strstr(answer->body.ptr, "Sandbox ID is required for terminal operations"));
   }
@@ -211,14 +132,14 @@ static void unknown_terminals_are_not_found(void **state) {
     refused(404, actions[i], member("no-such-1", ",\"data\":\"x\",\"cols\":80,\"rows\":24"),
             "Terminal with ID no-such-1 not found");
   }
-  const e2b_http_response_t *answer = get(query_for("terminal.stream", "no-such-1"), NULL, 0);
+  const e2b_http_response_t *answer = page_gets(query_for("terminal.stream", "no-such-1"), NULL, 0);
   assert_int_equal(answer->status, 404);
-  answer = get(query_for("terminal.stream", "..%2f"), NULL, 0);
+  answer = page_gets(query_for("terminal.stream", "..%2f"), NULL, 0);
   assert_int_equal(answer->status, 404);
 }
 
 static void a_terminal_is_made_described_typed_into_and_ended(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
   const char *id =
       create("{\"command\":\"bash\",\"cols\":100,\"rows\":30,\"env\":{\"WORD\":\"set\"}}");
@@ -241,7 +162,7 @@ static void a_terminal_is_made_described_typed_into_and_ended(void **state) {
   assert_true(listed);
   ask_for(200, "kill", member(id, ""));
   until_it_says(&v, "\"type\":\"exit\"");
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   /* The other word for it. */
   ask_for(200, "destroy", member(create("{}"), ""));
 }
@@ -250,7 +171,7 @@ static void a_terminal_is_made_described_typed_into_and_ended(void **state) {
  */
 
 static void a_stream_begins_with_connected_and_ends_with_the_exit(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   char expected[128];
   (void)state;
   const char *id = create("{\"command\":\"bash\"}");
@@ -260,13 +181,13 @@ static void a_stream_begins_with_connected_and_ends_with_the_exit(void **state) 
   assert_memory_equal(v.text, expected, strlen(expected));
   assert_non_null(strstr(v.text, "\"activeConnections\":1"));
   ask_for(200, "write", member(id, ",\"data\":\"echo last; exit 5\\n\""));
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   assert_non_null(strstr(output_of(&v), "last\r\n"));
   assert_non_null(strstr(v.text, "data: {\"type\":\"exit\",\"exitCode\":5,\"signal\":0}"));
 }
 
 static void many_look_at_one_terminal_and_one_may_leave(void **state) {
-  static viewer viewers[5];
+  static page_viewer_t viewers[5];
   e2b_http_stream_t *streams[5];
   (void)state;
   const char *id = create("{\"command\":\"bash\"}");
@@ -277,7 +198,7 @@ static void many_look_at_one_terminal_and_one_may_leave(void **state) {
   assert_non_null(strstr(viewers[4].text, "\"activeConnections\":5"));
   e2b_http_stream_pause(streams[1]);
   e2b_http_stream_close(streams[0]);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &viewers[0].ended));
+  page_until_ended(&viewers[0]);
   ask_for(200, "write", member(id, ",\"data\":\"echo $((11 * 11))\\n\""));
   for (size_t i = 2; i < 5; i++) {
     until_it_shows(&viewers[i], "121\r\n");
@@ -286,12 +207,12 @@ static void many_look_at_one_terminal_and_one_may_leave(void **state) {
   until_it_shows(&viewers[1], "121\r\n");
   ask_for(200, "kill", member(id, ""));
   for (size_t i = 1; i < 5; i++) {
-    assert_true(scene_turn(LONG_ENOUGH_MS, &viewers[i].ended));
+    page_until_ended(&viewers[i]);
   }
 }
 
 static void a_viewer_that_comes_back_goes_on_where_it_was(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   char last_event_id[32];
   (void)state;
   const char *id = create("{\"command\":\"bash\"}");
@@ -305,7 +226,7 @@ static void a_viewer_that_comes_back_goes_on_where_it_was(void **state) {
   assert_non_null(last);
   snprintf(last_event_id, sizeof last_event_id, "%lu", strtoul(last + 4, NULL, 10));
   e2b_http_stream_close(stream);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   ask_for(200, "write", member(id, ",\"data\":\"echo $((200 + 2))\\n\""));
   watch(id, last_event_id, &v);
   until_it_shows(&v, "202\r\n");
@@ -314,7 +235,7 @@ static void a_viewer_that_comes_back_goes_on_where_it_was(void **state) {
   snprintf(expected, sizeof expected, "\"offset\":%s,\"lost\":0", last_event_id);
   assert_non_null(strstr(v.text, expected));
   ask_for(200, "kill", member(id, ""));
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
 }
 
 static void streams_want_their_ids_and_no_other_action(void **state) {
@@ -329,7 +250,7 @@ static void streams_want_their_ids_and_no_other_action(void **state) {
        "A WebSocket handshake is required for terminal.connect"},
   };
   for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-    const e2b_http_response_t *answer = get(queries[i][0], NULL, 0);
+    const e2b_http_response_t *answer = page_gets(queries[i][0], NULL, 0);
     assert_int_equal(answer->status, 400);
     assert_non_null(strstr(answer->body.ptr, queries[i][1]));
   }
@@ -357,62 +278,51 @@ static void send_frame(e2b_http_stream_t *stream, unsigned char opcode, const ch
 }
 
 static void a_websocket_types_resizes_and_hears_the_exit(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
   const char *id = create("{\"command\":\"bash\"}");
-  const e2b_http_response_t *answer = get(query_for("terminal.connect", id), handshake, 5);
+  const e2b_http_response_t *answer = page_gets(query_for("terminal.connect", id), handshake, 5);
   assert_int_equal(answer->status, 101);
-  bool accepted = false;
   for (size_t i = 0; i < answer->headers_count; i++) {
-    if (strcmp(answer->headers[i].name, "Sec-WebSocket-Accept") == 0) {
-      assert_string_equal(answer->headers[i].value, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-      accepted = true;
-    }
     assert_string_not_equal(answer->headers[i].value, "e2b-bearer.x");
   }
-  assert_true(accepted);
-  memset(&v, 0, sizeof v);
-  e2b_http_stream_t *stream = answer->stream;
-  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, &v), 0);
+  assert_string_equal(page_header(answer, "Sec-WebSocket-Accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+  e2b_http_stream_t *stream = page_views(&v, answer);
   send_frame(stream, 1, "{\"type\":\"resize\",\"cols\":99,\"rows\":33}");
   send_frame(stream, 2, "stty size; echo $((5 * 5))\n");
   /* Frames of a server are not masked: what they carry is there to be seen. */
-  for (unsigned tries = 0; memmem(v.text, v.len, "25\r\n", 4) == NULL; tries++) {
-    scene_pace(tries);
-  }
+  page_until_says(&v, "25\r\n", 4);
   assert_non_null(memmem(v.text, v.len, "33 99\r\n", 7));
   assert_non_null(memmem(v.text, v.len, "\"type\":\"connected\"", 18));
   send_frame(stream, 2, "exit 7\n");
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   assert_non_null(memmem(v.text, v.len, "{\"type\":\"exit\",\"exitCode\":7", 27));
   assert_memory_equal(v.text + v.len - 4, "\x88\x02\x03\xe8", 4);
 }
 
 static void a_browser_that_breaks_the_rules_is_let_go(void **state) {
-  static viewer v;
+  static page_viewer_t v;
   (void)state;
   const char *id = create("{\"command\":\"bash\"}");
-  const e2b_http_response_t *answer = get(query_for("terminal.connect", id), handshake, 5);
-  e2b_http_stream_t *stream = answer->stream;
-  memset(&v, 0, sizeof v);
-  assert_int_equal(e2b_http_stream_start(stream, on_data, on_end, &v), 0);
+  const e2b_http_response_t *answer = page_gets(query_for("terminal.connect", id), handshake, 5);
+  e2b_http_stream_t *stream = page_views(&v, answer);
   /* Not masked. */
   e2b_http_stream_receive(stream, "\x82\x01x", 3);
-  assert_true(scene_turn(LONG_ENOUGH_MS, &v.ended));
+  page_until_ended(&v);
   ask_for(200, "kill", member(id, ""));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(each_says_what_it_misses),
-      TEST(unknown_terminals_are_not_found),
-      TEST(a_terminal_is_made_described_typed_into_and_ended),
-      TEST(a_stream_begins_with_connected_and_ends_with_the_exit),
-      TEST(many_look_at_one_terminal_and_one_may_leave),
-      TEST(a_viewer_that_comes_back_goes_on_where_it_was),
-      TEST(streams_want_their_ids_and_no_other_action),
-      TEST(a_websocket_types_resizes_and_hears_the_exit),
-      TEST(a_browser_that_breaks_the_rules_is_let_go),
+      PAGE_TEST(each_says_what_it_misses),
+      PAGE_TEST(unknown_terminals_are_not_found),
+      PAGE_TEST(a_terminal_is_made_described_typed_into_and_ended),
+      PAGE_TEST(a_stream_begins_with_connected_and_ends_with_the_exit),
+      PAGE_TEST(many_look_at_one_terminal_and_one_may_leave),
+      PAGE_TEST(a_viewer_that_comes_back_goes_on_where_it_was),
+      PAGE_TEST(streams_want_their_ids_and_no_other_action),
+      PAGE_TEST(a_websocket_types_resizes_and_hears_the_exit),
+      PAGE_TEST(a_browser_that_breaks_the_rules_is_let_go),
   };
-  return cmocka_run_group_tests_name("handler_terminals", tests, open_handler, close_handler);
+  return cmocka_run_group_tests_name("handler_terminals", tests, scene_open, scene_close);
 }
