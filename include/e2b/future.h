@@ -51,7 +51,8 @@ E2B_API void e2b_future_release(e2b_future_t *future);
 E2B_API int e2b_future_is_done(const e2b_future_t *future);
 
 /* Why it failed; NULL when it succeeded or is not decided. Lent until the future is released. A
- * NULL future has an error too: E2B_ENOMEM, static. */
+ * NULL future has an error too: E2B_ENOMEM, static, which is also what an operation on a NULL
+ * handle ends in. */
 E2B_API const e2b_error_t *e2b_future_error(const e2b_future_t *future);
 
 /* Results have accessors of their own beside the operations that yield them. They return NULL (or

@@ -22,6 +22,13 @@ const e2b_error_t e2b__error_no_memory = {.code = E2B_ENOMEM,
                                           .connect_code = "",
                                           .server_code = ""};
 
+const e2b_error_t e2b__error_no_future = {.code = E2B_ENOMEM,
+                                          .message = "out of memory, or an operation on no handle",
+                                          .operation = "",
+                                          .detail = "",
+                                          .connect_code = "",
+                                          .server_code = ""};
+
 static size_t find(int code) {
   size_t i = 0;
   while (i < E2B__COUNT(table) && table[i].code != code) {

@@ -15,5 +15,7 @@ e2b_error_t e2b__error_copy(e2b__arena_t *arena, const e2b_error_t *error);
 /* A copy that is in `arena` as a whole; e2b__error_no_memory when there is no room. */
 const e2b_error_t *e2b__error_keep(e2b__arena_t *arena, const e2b_error_t *error);
 extern const e2b_error_t e2b__error_no_memory;
+/* Of a future that is NULL: memory ran out, or there was no handle to begin with. */
+extern const e2b_error_t e2b__error_no_future;
 
 #endif

@@ -218,7 +218,7 @@ int e2b_future_is_done(const e2b_future_t *future) {
 }
 
 const e2b_error_t *e2b_future_error(const e2b_future_t *future) {
-  return future != NULL ? future->error : &e2b__error_no_memory;
+  return future != NULL ? future->error : &e2b__error_no_future;
 }
 
 static bool has_value(const e2b_future_t *future, e2b__kind_t kind) {

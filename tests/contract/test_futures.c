@@ -164,7 +164,8 @@ static void null_is_an_answer_everywhere(void **state) {
   assert_int_equal(e2b_future_cancel(NULL), E2B_ENOMEM);
   assert_int_equal(e2b_future_is_done(NULL), E2B_ENOMEM);
   assert_int_equal(e2b_future_error(NULL)->code, E2B_ENOMEM);
-  assert_string_equal(e2b_future_error(NULL)->message, "out of memory");
+  assert_string_equal(e2b_future_error(NULL)->message,
+                      "out of memory, or an operation on no handle");
   assert_string_equal(e2b_future_error(NULL)->detail, "");
   assert_null(e2b_future_acquire(NULL));
   e2b_future_release(NULL);
