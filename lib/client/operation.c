@@ -140,7 +140,9 @@ e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
     error = e2b__error_text(arena, result->code, "timed out (%s): %.*s", clocks[result->clock], len,
                             host != NULL ? host + 3 : "");
   } else if (result->code == E2B_ETOOBIG) {
-    error = e2b__error_text(arena, result->code, "%s: an answer of %.*s is larger than allowed",
+    error = e2b__error_text(arena, result->code,
+                            "%s: an answer of %.*s is longer than max_response_bytes, or than the "
+                            "call's max_bytes",
                             text, len, host != NULL ? host + 3 : "");
   } else if (host != NULL && result->code != E2B_ENOMEM) {
     error = e2b__error_text(arena, result->code, "%s: %.*s%s%s", text, len, host + 3,

@@ -113,6 +113,7 @@ static void on_end(void *ctx, const e2b_error_t *error) {
     }
   } else if (command->state != E2B__COMMAND_LEFT) {
     e2b_error_t failure = error != NULL ? *error : e2b__error(E2B_ENORESULT);
+    failure.attempts = 1; /* a start is never repeated */
     if (failure.code == E2B_ETIMEDOUT && command->has_lifetime &&
         failure.clock != E2B_CLOCK_SILENCE && failure.clock != E2B_CLOCK_FIRST_EVENT &&
         failure.clock != E2B_CLOCK_CONNECT) {

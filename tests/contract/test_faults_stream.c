@@ -244,6 +244,7 @@ static void errors_told_by_the_stream_have_codes(void **state) {
     if (error.code != rows[i].code) {
       fail_msg("%s: %s: %s", rows[i].end, e2b_code_name(error.code), error.message);
     }
+    assert_int_equal(error.attempts, 1);
     assert_int_equal(fault_count(f.server, HEALTH), 0);
     bytes_free(&body);
     faults_close(&f);

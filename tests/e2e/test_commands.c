@@ -297,6 +297,11 @@ static void wrong_calls(void **state) {
   options->envs = nameless;
   options->envs_count = 1;
   FAILS(E2B_EINVAL, e2b_run_command(scene.sandbox, "true", NULL, options));
+  options = fresh();
+  options->cwd = "/\xff";
+  const e2b_error_t *error =
+      FAILS(E2B_EINVAL, e2b_run_command(scene.sandbox, "true", NULL, options));
+  assert_non_null(strstr(error->message, "UTF-8"));
 }
 
 int main(void) {
