@@ -3,12 +3,16 @@
 #include <stdio.h>
 #include <uv.h>
 
+static int status = 1; /* what main() returns: the code's, once there is a result */
+
 static void on_result(e2b_future_t *future, void *sandbox) {
   const e2b_execution_t *result = e2b_future_execution(future);
-  if (result != NULL)
+  if (result != NULL) {
     printf("%s", result->stdout_data.ptr);
-  else
+    status = result->exit_code;
+  } else {
     fprintf(stderr, "%s\n", e2b_future_error(future)->message);
+  }
   e2b_future_release(e2b_sandbox_kill(sandbox)); /* whatever comes of it */
   e2b_sandbox_release(sandbox);
 }
@@ -29,5 +33,5 @@ int main(void) {
   uv_run(loop, UV_RUN_DEFAULT); /* until nothing is under way */
   e2b_client_close(client, NULL, NULL);
   uv_run(loop, UV_RUN_DEFAULT);
-  return uv_loop_close(loop) == 0 ? 0 : 1;
+  return uv_loop_close(loop) == 0 ? status : 1;
 }
