@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/pairs.h"
 #include "proto/json_record.h"
 #include "proto/url.h"
 
@@ -155,10 +156,6 @@ static int metadata_filter(e2b__buffer_t *filter, const e2b_list_options *option
   for (size_t i = 0; rc == 0 && i < options->metadata_count; i++) {
     const char *parts[] = {options->metadata[i].name, options->metadata[i].value};
     for (size_t k = 0; rc == 0 && k < 2; k++) {
-      if (parts[k] == NULL) {
-        rc = E2B_EINVAL;
-        break;
-      }
       e2b__buffer_clear(&once);
       rc = e2b__url_escape(&once, parts[k], strlen(parts[k]));
       if (rc == 0 && k == 0 && i > 0) rc = e2b__buffer_append_str(filter, "&");
@@ -172,9 +169,9 @@ static int metadata_filter(e2b__buffer_t *filter, const e2b_list_options *option
 
 int e2b__sandbox_list_query(e2b__buffer_t *url, const e2b_list_options *options) {
   unsigned count = 0;
-  int rc = 0;
+  int rc = e2b__pairs_ok(options->metadata, options->metadata_count) ? 0 : E2B_EINVAL;
   char text[32];
-  if (options->metadata_count > 0) {
+  if (rc == 0 && options->metadata_count > 0) {
     e2b__buffer_t filter = E2B__BUFFER_INIT(SIZE_MAX / 8);
     rc = metadata_filter(&filter, options);
     if (rc == 0) rc = e2b__url_query(url, &count, "metadata", filter.data);

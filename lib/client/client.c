@@ -11,7 +11,8 @@
 
 static struct curl_slist *append(struct curl_slist *list, bool *ok, const char *name,
                                  const char *value) {
-  char *line = e2b__format("%s: %s", name, value);
+  /* curl sends a header without value only when it ends with a semicolon. */
+  char *line = e2b__format(*value != '\0' ? "%s: %s" : "%s;%s", name, value);
   struct curl_slist *longer = line != NULL ? curl_slist_append(list, line) : NULL;
   e2b__free(line);
   if (longer == NULL) *ok = false;

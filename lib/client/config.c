@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/pairs.h"
+#include "proto/http_head.h"
 #include "proto/url.h"
 
 /* Domains whose edge serves all sandboxes under one host, told apart by headers: one connection
@@ -145,6 +147,10 @@ static void set_headers(e2b__config_t *config, const e2b_client_options *options
     wrong(config, E2B_EINVAL, "the user agent is malformed");
   }
   if (options->api_headers_count == 0) return;
+  if (!e2b__pairs_ok(options->api_headers, options->api_headers_count)) {
+    wrong(config, E2B_EINVAL, "an API header is malformed");
+    return;
+  }
   e2b_pair_t *copy = e2b__arena_calloc(&config->arena, options->api_headers_count, sizeof *copy);
   if (copy == NULL) {
     *ok = false;
@@ -152,8 +158,8 @@ static void set_headers(e2b__config_t *config, const e2b_client_options *options
   }
   for (size_t i = 0; i < options->api_headers_count; i++) {
     const e2b_pair_t *header = &options->api_headers[i];
-    if (header->name == NULL || header->value == NULL || *header->name == '\0' ||
-        !printable(header->name) || strpbrk(header->value, "\r\n") != NULL) {
+    if (!e2b__http_is_token(header->name, strlen(header->name)) ||
+        strpbrk(header->value, "\r\n") != NULL) {
       wrong(config, E2B_EINVAL, "an API header is malformed");
       return;
     }

@@ -82,7 +82,7 @@ static void on_async(uv_async_t *async) {
 }
 
 int e2b_client_post(e2b_client_t *client, void (*fn)(void *user_data), void *user_data) {
-  if (fn == NULL) return E2B_EINVAL;
+  if (client == NULL || fn == NULL) return E2B_EINVAL;
   post *item = e2b__malloc(sizeof *item);
   if (item == NULL) return E2B_ENOMEM;
   item->fn = fn;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/pairs.h"
 #include "sandbox/command.h"
 
 /* Code goes to a fresh interpreter as an argument, or, when it is too long for one, on standard
@@ -101,10 +102,11 @@ static bool keep_code(code_run *run, const char *code) {
 }
 
 /* The options have to outlast the call: a Node module is started twice. */
-static bool keep_options(code_run *run, const e2b_run_options *given) {
+static int keep_options(code_run *run, const e2b_run_options *given) {
   e2b_run_options *options = &run->spec.options;
   bool ok = true;
   e2b__options_copy(options, sizeof *options, given);
+  if (!e2b__pairs_ok(options->envs, options->envs_count)) return E2B_EINVAL;
   options->cwd = keep(run, options->cwd, &ok);
   options->user = keep(run, options->user, &ok);
   options->tag = keep(run, options->tag, &ok);
@@ -113,13 +115,13 @@ static bool keep_options(code_run *run, const e2b_run_options *given) {
     ok = ok && options->stdin_data != NULL;
   }
   e2b_pair_t *envs = e2b__arena_calloc(&run->arena, options->envs_count + 1, sizeof *envs);
-  if (envs == NULL) return false;
+  if (envs == NULL) return E2B_ENOMEM;
   for (size_t i = 0; i < options->envs_count; i++) {
     envs[i].name = keep(run, options->envs[i].name, &ok);
     envs[i].value = keep(run, options->envs[i].value, &ok);
   }
   options->envs = envs;
-  return ok;
+  return ok ? 0 : E2B_ENOMEM;
 }
 
 /* --- does it parse? -----------------------------------------------------------------------------
@@ -228,12 +230,16 @@ e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
   e2b__options_copy(&options, sizeof options, given);
   if (sandbox == NULL) return NULL;
   if (code == NULL) return refuse(sandbox, E2B_EINVAL, "invalid argument: there is no code");
+  if (options.runtime < E2B_RUNTIME_AUTO || options.runtime > E2B_RUNTIME_NODE) {
+    return refuse(sandbox, E2B_EINVAL, "invalid argument: there is no such runtime");
+  }
   code_run *run = e2b__calloc(1, sizeof *run);
   if (run == NULL) return refuse(sandbox, E2B_ENOMEM, "out of memory");
   run->len = options.code_len != 0 ? options.code_len : strlen(code);
-  if (!keep_code(run, code) || !keep_options(run, options.run)) {
+  const int rc = keep_code(run, code) ? keep_options(run, options.run) : E2B_ENOMEM;
+  if (rc != 0) {
     code_run_free(run);
-    return refuse(sandbox, E2B_ENOMEM, "out of memory");
+    return refuse(sandbox, rc, e2b_code_text(rc));
   }
   run->runtime =
       options.runtime != E2B_RUNTIME_AUTO ? options.runtime : sandbox->client->config.runtime;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "base/pairs.h"
+#include "proto/http_head.h"
 #include "proto/json.h"
 #include "proto/multipart.h"
 #include "proto/url.h"
@@ -123,12 +125,7 @@ static void on_stored(e2b__operation_t *op, const e2b__call_result_t *result) {
 
 /* Header names of metadata are HTTP tokens, values printable ASCII (protocol 8.7). */
 static bool valid_metadata(const e2b_pair_t *pair) {
-  if (pair->name == NULL || pair->value == NULL || *pair->name == '\0') return false;
-  for (const char *c = pair->name; *c != '\0'; c++) {
-    const bool alnum =
-        (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z');
-    if (!alnum && strchr("!#$%&'*+-.^_`|~", *c) == NULL) return false;
-  }
+  if (!e2b__http_is_token(pair->name, strlen(pair->name))) return false;
   for (const char *c = pair->value; *c != '\0'; c++) {
     if (*c < 0x20 || *c > 0x7e) return false;
   }
@@ -151,7 +148,7 @@ char *e2b__metadata_line(e2b__arena_t *arena, const e2b_pair_t *pair, int *rc) {
 }
 
 static int add_metadata(e2b__operation_t *op, const e2b_file_options *options) {
-  int rc = 0;
+  int rc = e2b__pairs_ok(options->metadata, options->metadata_count) ? 0 : E2B_EINVAL;
   for (size_t i = 0; rc == 0 && i < options->metadata_count; i++) {
     char *line = e2b__metadata_line(e2b__future_arena(op->future), &options->metadata[i], &rc);
     if (rc == 0) rc = e2b__operation_header_line(op, line);
@@ -172,7 +169,7 @@ static int make_boundary(char boundary[48]) {
 static int multipart_body(e2b__operation_t *op, const e2b_file_content_t *files, size_t count) {
   char boundary[48];
   char type[96];
-  int rc = make_boundary(boundary);
+  int rc = files != NULL ? make_boundary(boundary) : E2B_EINVAL;
   for (size_t i = 0; rc == 0 && i < count; i++) {
     if (files[i].path == NULL || (files[i].data == NULL && files[i].len > 0)) rc = E2B_EINVAL;
     if (rc == 0) rc = e2b__multipart_head(&op->body, boundary, files[i].path, i == 0);

@@ -2,6 +2,7 @@
 #include <stdalign.h>
 
 #include "base/clock.h"
+#include "base/pairs.h"
 #include "sandbox/command.h"
 
 /* How a program is started, or one that runs is found again. */
@@ -43,10 +44,10 @@ static e2b_command_t *command_new(e2b_sandbox_t *sandbox, const e2b__command_spe
 
 static int encode_pairs(e2b__arena_t *arena, const e2b_pair_t *from, size_t count,
                         e2b__str_pair_t **to) {
+  if (!e2b__pairs_ok(from, count)) return E2B_EINVAL;
   *to = e2b__arena_calloc(arena, count + 1, sizeof **to);
   if (*to == NULL) return E2B_ENOMEM;
   for (size_t i = 0; i < count; i++) {
-    if (from[i].name == NULL || from[i].value == NULL) return E2B_EINVAL;
     (*to)[i].name = e2b__str(from[i].name);
     (*to)[i].value = e2b__str(from[i].value);
   }
@@ -98,7 +99,7 @@ static int queue_input(e2b_command_t *command, const e2b__command_spec_t *spec) 
   const e2b_run_options *options = &spec->options;
   const char *data = spec->script != NULL ? spec->script : options->stdin_data;
   const size_t len = spec->script != NULL ? spec->script_len : options->stdin_len;
-  if (data == NULL) return 0;
+  if (data == NULL) return len > 0 ? E2B_EINVAL : 0;
   int rc = len > 0 ? e2b__input_push(command, data, len, false, NULL) : 0;
   if (rc == 0 && !options->keep_stdin_open) rc = e2b__input_push(command, NULL, 0, true, NULL);
   return rc;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/control.h"
+#include "base/pairs.h"
 #include "sandbox/daemon.h"
 #include "sandbox/handle.h"
 
@@ -46,13 +47,6 @@ static bool settled_by_debug(e2b__operation_t *op) {
   return true;
 }
 
-static bool valid_pairs(const e2b_pair_t *pairs, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    if (pairs[i].name == NULL || pairs[i].value == NULL) return false;
-  }
-  return true;
-}
-
 static bool valid_key(const char *key) {
   const size_t len = strlen(key);
   return len >= 1 && len <= 255 && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
@@ -69,8 +63,8 @@ e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options 
   const e2b__config_t *config = &client->config;
   const uint64_t timeout_ms =
       options.timeout_ms != 0 ? options.timeout_ms : config->sandbox_timeout_ms;
-  int rc = valid_pairs(options.metadata, options.metadata_count) &&
-                   valid_pairs(options.envs, options.envs_count)
+  int rc = e2b__pairs_ok(options.metadata, options.metadata_count) &&
+                   e2b__pairs_ok(options.envs, options.envs_count)
                ? 0
                : E2B_EINVAL;
   const bool keyed = options.idempotency_key != NULL;

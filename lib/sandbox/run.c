@@ -53,6 +53,7 @@ e2b_future_t *e2b_command_connect(e2b_sandbox_t *sandbox, uint32_t pid,
   spec.connect_pid = pid;
   spec.options.timeout_ms = 0;
   spec.options.stdin_data = NULL;
+  spec.options.stdin_len = 0;
   spec.options.user = NULL;
   return e2b__command_launch(sandbox, &spec);
 }

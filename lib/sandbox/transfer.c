@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/pairs.h"
 #include "sandbox/files.h"
 
 /* Contents of files in pieces, in constant memory: one exchange, pushed or pulled along by the
@@ -301,9 +302,10 @@ static size_t source(void *ctx, char *to, size_t size, bool *end) {
 
 int e2b_upload_write(e2b_upload_t *upload, const void *data, size_t len) {
   if (upload == NULL) return E2B_ENOMEM;
+  if (data == NULL && len > 0) return E2B_EINVAL;
   if (upload->ended || upload->transfer == NULL) return E2B_ECLOSED;
   const size_t waiting = upload->line.len - upload->taken;
-  if (waiting > 0 && waiting + len > LINE_CEILING) {
+  if (waiting > 0 && (waiting > LINE_CEILING || len > LINE_CEILING - waiting)) {
     upload->refused = true;
     return E2B_EAGAIN;
   }
@@ -357,8 +359,12 @@ e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
                                      const e2b_file_options *given, e2b_upload_t **out) {
   static char content_type[] = "Content-Type: application/octet-stream";
   e2b_future_t *future;
-  *out = NULL;
+  if (out != NULL) *out = NULL;
   if (!prepare(sandbox, E2B__KIND_FILE_INFO, "e2b_files_write_stream", &future)) return future;
+  if (out == NULL) {
+    e2b__future_fail_text(future, E2B_EINVAL, "there is no room for the handle");
+    return future;
+  }
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
   e2b_transfer_t *transfer = transfer_new(sandbox, future);
@@ -376,6 +382,7 @@ e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
   int rc = path != NULL ? e2b__files_url(&transfer->url, sandbox, path, options.user) : E2B_EINVAL;
   if (rc == 0 && !e2b__takes_raw_uploads(sandbox)) rc = E2B_EUNIMPLEMENTED;
   if (rc == 0) rc = add_header(transfer, content_type);
+  if (!e2b__pairs_ok(options.metadata, options.metadata_count)) rc = E2B_EINVAL;
   for (size_t i = 0; rc == 0 && i < options.metadata_count; i++) {
     char *line = e2b__metadata_line(&transfer->arena, &options.metadata[i], &rc);
     if (rc == 0) rc = add_header(transfer, line);

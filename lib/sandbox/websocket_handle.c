@@ -132,22 +132,23 @@ void e2b_websocket_close(e2b_websocket_t *websocket, unsigned code, const char *
 
 /* --- sending and reading ---------------------------------------------------------------------- */
 
-static int check_kind(const e2b_websocket_t *websocket, e2b_message_kind_t kind) {
-  if (websocket == NULL) return E2B_EINVAL;
+static int check(const e2b_websocket_t *websocket, e2b_message_kind_t kind, const void *data,
+                 size_t len) {
+  if (websocket == NULL || (data == NULL && len > 0)) return E2B_EINVAL;
   if (kind != E2B_MESSAGE_TEXT && kind != E2B_MESSAGE_BINARY) return E2B_EINVAL;
   return websocket->connection != NULL ? 0 : E2B_ECLOSED;
 }
 
 int e2b_websocket_send(e2b_websocket_t *websocket, e2b_message_kind_t kind, const void *data,
                        size_t len) {
-  const int rc = check_kind(websocket, kind);
+  const int rc = check(websocket, kind, data, len);
   if (rc != 0) return rc;
   return e2b__websocket_send(websocket->connection, (e2b__websocket_kind_t)kind, data, len);
 }
 
 int e2b_websocket_send_part(e2b_websocket_t *websocket, e2b_message_kind_t kind, const void *data,
                             size_t len, int last) {
-  const int rc = check_kind(websocket, kind);
+  const int rc = check(websocket, kind, data, len);
   if (rc != 0) return rc;
   return e2b__websocket_send_part(websocket->connection, (e2b__websocket_kind_t)kind, data, len,
                                   last != 0);

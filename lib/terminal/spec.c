@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/pairs.h"
 #include "terminal/terminal.h"
 
 /* What a terminal was asked to be: the public options, checked, completed and copied, because the
@@ -50,7 +51,6 @@ static int copy_envs(e2b__terminal_spec_t *spec) {
   if (envs == NULL) return E2B_ENOMEM;
   int rc = 0;
   for (size_t i = 0; i < count; i++) {
-    if (options->envs[i].name == NULL || options->envs[i].value == NULL) return E2B_EINVAL;
     envs[i].name = copy(spec, options->envs[i].name, &rc);
     envs[i].value = copy(spec, options->envs[i].value, &rc);
   }
@@ -74,7 +74,7 @@ static int check(e2b_terminal_options *options) {
   if (options->transport < E2B_TRANSPORT_AUTO || options->transport > E2B_TRANSPORT_ENVD) {
     return E2B_EINVAL;
   }
-  return options->envs == NULL && options->envs_count > 0 ? E2B_EINVAL : 0;
+  return e2b__pairs_ok(options->envs, options->envs_count) ? 0 : E2B_EINVAL;
 }
 
 int e2b__terminal_spec_new(const e2b_terminal_options *options, const char *attach_id,

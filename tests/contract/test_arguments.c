@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* Arguments that make no sense: each is said to be wrong, and nothing is sent. */
+
+#include "e2b/code.h"
+#include "support/faults.h"
+
+static const e2b_pair_t halves[] = {{"name", NULL}, {NULL, "value"}};
+
+/* Lists that are counted and not there, or not whole. */
+typedef struct bad_list {
+  const e2b_pair_t *pairs;
+  size_t count;
+} bad_list;
+static const bad_list bad_lists[] = {{NULL, 1}, {&halves[0], 1}, {&halves[1], 1}};
+
+static void refused(faults_t *f, e2b_future_t *future) {
+  assert_int_equal(faults_code(f, future), E2B_EINVAL);
+  assert_int_equal(fault_count(f->server, NULL), 0);
+}
+
+static void lists_that_are_none_in_the_control_plane(void **state) {
+  (void)state;
+  for (size_t i = 0; i < E2B__COUNT(bad_lists); i++) {
+    const bad_list *bad = &bad_lists[i];
+    faults_t f;
+    faults_ready(&f, NULL);
+    e2b_create_options create;
+    E2B_INIT(&create);
+    create.metadata = bad->pairs;
+    create.metadata_count = bad->count;
+    refused(&f, e2b_sandbox_create(f.h.client, &create));
+    E2B_INIT(&create);
+    create.envs = bad->pairs;
+    create.envs_count = bad->count;
+    refused(&f, e2b_sandbox_create(f.h.client, &create));
+    e2b_list_options list;
+    E2B_INIT(&list);
+    list.metadata = bad->pairs;
+    list.metadata_count = bad->count;
+    refused(&f, e2b_sandbox_list(f.h.client, &list));
+    faults_close(&f);
+  }
+}
+
+static void lists_that_are_none_of_a_program(void **state) {
+  (void)state;
+  for (size_t i = 0; i < E2B__COUNT(bad_lists); i++) {
+    faults_t f;
+    faults_ready(&f, NULL);
+    e2b_run_options run;
+    E2B_INIT(&run);
+    run.envs = bad_lists[i].pairs;
+    run.envs_count = bad_lists[i].count;
+    refused(&f, e2b_run_shell(f.sandbox, "true", &run));
+    refused(&f, e2b_command_start(f.sandbox, "true", NULL, &run));
+    e2b_code_options code;
+    E2B_INIT(&code);
+    code.run = &run;
+    refused(&f, e2b_run_code(f.sandbox, "1", &code));
+    e2b_terminal_options terminal;
+    E2B_INIT(&terminal);
+    terminal.envs = bad_lists[i].pairs;
+    terminal.envs_count = bad_lists[i].count;
+    refused(&f, e2b_terminal_create(f.sandbox, &terminal));
+    faults_close(&f);
+  }
+}
+
+static void lists_that_are_none_of_a_file(void **state) {
+  (void)state;
+  for (size_t i = 0; i < E2B__COUNT(bad_lists); i++) {
+    faults_t f;
+    faults_ready(&f, NULL);
+    e2b_file_options options;
+    E2B_INIT(&options);
+    options.metadata = bad_lists[i].pairs;
+    options.metadata_count = bad_lists[i].count;
+    refused(&f, e2b_files_write(f.sandbox, "/x", "x", 1, &options));
+    const e2b_file_content_t file = {"/x", "x", 1};
+    refused(&f, e2b_files_write_many(f.sandbox, &file, 1, &options));
+    e2b_upload_t *upload;
+    refused(&f, e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, &options, &upload));
+    e2b_upload_release(upload);
+    faults_close(&f);
+  }
+}
+
+static void headers_that_are_none(void **state) {
+  (void)state;
+  static const e2b_pair_t wrong[] = {
+      {"", "x"}, {"A: B", "x"}, {"A B", "x"}, {"A\r\nB", "x"}, {"A", "x\r\nB: y"}};
+  for (size_t i = 0; i < E2B__COUNT(bad_lists) + E2B__COUNT(wrong); i++) {
+    faults_t f;
+    faults_open(&f, NULL);
+    const bool list = i < E2B__COUNT(bad_lists);
+    f.options.api_headers = list ? bad_lists[i].pairs : &wrong[i - E2B__COUNT(bad_lists)];
+    f.options.api_headers_count = 1;
+    faults_client(&f);
+    refused(&f, e2b_sandbox_list(f.h.client, NULL));
+    faults_close(&f);
+  }
+}
+
+static void a_header_without_a_value_is_sent(void **state) {
+  (void)state;
+  static const e2b_pair_t headers[] = {{"X-Empty", ""}, {"X-Full", "yes"}};
+  faults_t f;
+  faults_open(&f, NULL);
+  f.options.api_headers = headers;
+  f.options.api_headers_count = 2;
+  faults_client(&f);
+  fault_answer(fault_on(f.server, NULL), 200, "application/json", "[]", NULL);
+  faults_succeeds(&f, e2b_sandbox_list(f.h.client, NULL));
+  fault_request_t *request = fault_request(f.server, NULL, 0);
+  assert_string_equal(fault_header(request, "X-Full"), "yes");
+  assert_non_null(fault_header(request, "X-Empty"));
+  assert_string_equal(fault_header(request, "X-Empty"), "");
+  faults_close(&f);
+}
+
+static void bytes_that_are_not_there(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  e2b_run_options run;
+  E2B_INIT(&run);
+  run.stdin_len = 1;
+  refused(&f, e2b_run_shell(f.sandbox, "cat", &run));
+  refused(&f, e2b_files_write(f.sandbox, "/x", NULL, 1, NULL));
+  refused(&f, e2b_files_write_many(f.sandbox, NULL, 1, NULL));
+  const e2b_file_content_t file = {"/x", NULL, 1};
+  refused(&f, e2b_files_write_many(f.sandbox, &file, 1, NULL));
+  refused(&f, e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, NULL));
+  e2b_upload_t *upload;
+  e2b_future_t *future = e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, &upload);
+  assert_int_equal(e2b_upload_write(upload, NULL, 1), E2B_EINVAL);
+  assert_int_equal(e2b_upload_write(upload, NULL, 0), 0);
+  assert_int_equal(e2b_upload_write(NULL, "x", 1), E2B_ENOMEM);
+  e2b_upload_release(upload);
+  e2b_future_release(future);
+  faults_close(&f);
+}
+
+static void what_is_not_there_at_all(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  assert_int_equal(e2b_client_post(NULL, NULL, NULL), E2B_EINVAL);
+  e2b_code_options code;
+  E2B_INIT(&code);
+  code.runtime = (e2b_runtime_t)7;
+  refused(&f, e2b_run_code(f.sandbox, "1", &code));
+  faults_close(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(lists_that_are_none_in_the_control_plane),
+      cmocka_unit_test(lists_that_are_none_of_a_program),
+      cmocka_unit_test(lists_that_are_none_of_a_file),
+      cmocka_unit_test(headers_that_are_none),
+      cmocka_unit_test(a_header_without_a_value_is_sent),
+      cmocka_unit_test(bytes_that_are_not_there),
+      cmocka_unit_test(what_is_not_there_at_all),
+  };
+  return cmocka_run_group_tests_name("arguments", tests, NULL, NULL);
+}
