@@ -100,6 +100,12 @@ static bool issued(const e2b__exchange_t *exchange) {
   return bytes > 0;
 }
 
+/* Such a body is copied, and leaves in one piece with the head. */
+static bool is_small(const e2b__http_request_t *request) {
+  enum { SMALL_BODY = 16 * 1024 };
+  return request->source == NULL && request->body_len <= SMALL_BODY;
+}
+
 /* The connection is up and the request is about to go. */
 static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local_port) {
   (void)ip;
@@ -114,6 +120,8 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
   }
   exchange->connected = true;
   exchange->connecting = false;
+  /* A larger body, or one from a source, is counted as curl asks for it. */
+  if (is_small(&exchange->request)) exchange->http->stats.sent += exchange->request.body_len;
   e2b__exchange_touch(exchange);
   e2b__origin_connected(exchange);
   return CURL_PREREQFUNC_OK;
@@ -223,8 +231,7 @@ static CURLcode set_exchange(e2b__exchange_t *exchange) {
   return rc;
 }
 
-/* Up to here a body is copied, and leaves in one piece with the head. */
-enum { SMALL_BODY = 16 * 1024, SMALL_BUFFER = 16 * 1024 };
+enum { SMALL_BUFFER = 16 * 1024 };
 /* What the kernel copies out of the nearest cache: at 64 KB, a gigabyte costs a tenth more. */
 enum { UPLOAD_BUFFER = 32 * 1024 };
 
@@ -238,7 +245,7 @@ static CURLcode set_body(e2b__exchange_t *exchange) {
     SET(easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "GET") != 0 ? method : NULL);
     return rc;
   }
-  const bool small = request->source == NULL && request->body_len <= SMALL_BODY;
+  const bool small = is_small(request);
   SET(easy, CURLOPT_POST, 1L);
   SET(easy, CURLOPT_CUSTOMREQUEST, strcmp(method, "POST") != 0 ? method : NULL);
   SET(easy, CURLOPT_POSTFIELDSIZE_LARGE,

@@ -88,10 +88,11 @@ static void arm_clocks(e2b__websocket_t *websocket) {
   if (websocket->ping_interval_ms != 0) {
     const uint64_t last = websocket->received_ms > websocket->pinged_ms ? websocket->received_ms
                                                                         : websocket->pinged_ms;
-    due = last + websocket->ping_interval_ms;
+    due = e2b__time_after(last, websocket->ping_interval_ms);
   }
-  if (websocket->liveness_ms != 0 && websocket->received_ms + websocket->liveness_ms < due) {
-    due = websocket->received_ms + websocket->liveness_ms;
+  if (websocket->liveness_ms != 0) {
+    const uint64_t lost = e2b__time_after(websocket->received_ms, websocket->liveness_ms);
+    if (lost < due) due = lost;
   }
   if (due != UINT64_MAX) e2b__socket_arm(&websocket->socket, due > now ? due - now : 1);
 }

@@ -300,6 +300,30 @@ static void options_of_an_older_size_are_defaults_for_the_rest(void **state) {
   faults_close(&f);
 }
 
+/* Small ones take another way than large ones. */
+static void bodies_of_all_sizes_are_counted(void **state) {
+  (void)state;
+  static const size_t sizes[] = {0, 1, 1000, 16 << 10, (16 << 10) + 1, 300000};
+  static const char stored[] = "[{\"name\":\"x\",\"path\":\"/x\",\"type\":\"file\"}]";
+  faults_t f;
+  faults_ready(&f, NULL);
+  fault_answer(fault_on(f.server, "POST /files"), 200, "text/plain", stored, NULL);
+  char *data = calloc(1, sizes[E2B__COUNT(sizes) - 1]);
+  assert_non_null(data);
+  e2b_client_stats before, after;
+  E2B_INIT(&before);
+  E2B_INIT(&after);
+  for (size_t i = 0; i < E2B__COUNT(sizes); i++) {
+    e2b_client_get_stats(f.h.client, &before);
+    faults_succeeds(&f, e2b_files_write(f.sandbox, "/x", data, sizes[i], NULL));
+    e2b_client_get_stats(f.h.client, &after);
+    assert_int_equal(after.bytes_sent - before.bytes_sent, sizes[i]);
+    assert_int_equal(after.bytes_received - before.bytes_received, sizeof stored - 1);
+  }
+  free(data);
+  faults_close(&f);
+}
+
 /* A string of its own, gone when spent() was called: use of it later is use after free. */
 static char *lent[16];
 static size_t lent_count;
@@ -383,6 +407,7 @@ int main(void) {
       cmocka_unit_test_prestate(await_answers_when_the_time_is_over, &faults_proto),
       cmocka_unit_test_prestate(await_leaves_other_callbacks_their_turn, &faults_proto),
       cmocka_unit_test(options_of_an_older_size_are_defaults_for_the_rest),
+      cmocka_unit_test(bodies_of_all_sizes_are_counted),
       IN_BOTH(what_a_call_is_given_may_go_right_after_it),
   };
   return cmocka_run_group_tests_name("client", tests, NULL, NULL);

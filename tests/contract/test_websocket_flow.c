@@ -166,6 +166,15 @@ static void a_paused_one_is_not_lost_by_silence(void **state) {
   assert_int_equal(s->code, E2B_ETIMEDOUT);
 }
 
+/* Nor does its clock ring all the time. */
+static void clocks_of_ages_do_not_ring(void **state) {
+  sockets_t *s = *state;
+  s->options.ping_interval_ms = s->options.liveness_ms = E2B_NO_TIMEOUT - 1;
+  sockets_connect_until_open(s);
+  harness_turn(&s->h, 5);
+  assert_true(uv_backend_timeout(&s->h.loop) > 1000);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       SOCKETS_TEST(a_paused_one_reads_nothing),
@@ -178,6 +187,7 @@ int main(void) {
       SOCKETS_TEST(a_peer_that_answers_pings_lives),
       SOCKETS_TEST(a_busy_loop_is_not_a_silent_peer),
       SOCKETS_TEST(a_paused_one_is_not_lost_by_silence),
+      SOCKETS_TEST(clocks_of_ages_do_not_ring),
   };
   return cmocka_run_group_tests_name("websocket_flow", tests, NULL, NULL);
 }
