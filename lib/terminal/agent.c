@@ -5,7 +5,7 @@
 
 /* The connection: made, lost, made again, let go. */
 
-enum { LIVENESS_MS = 60000, LIVENESS_MAX_MS = 100000, CLOSE_GRACEFUL = 1000 };
+enum { CLOSE_GRACEFUL = 1000 };
 
 static void on_clock(void *ctx) {
   e2b__agent_t *agent = ctx;
@@ -161,11 +161,6 @@ static void random_name(char name[E2B__AGENT_NAME_SIZE], char first) {
   snprintf(name, E2B__AGENT_NAME_SIZE, "%c%016llx", first, (unsigned long long)number);
 }
 
-static uint32_t liveness(uint64_t wanted_ms) {
-  if (wanted_ms == 0) return LIVENESS_MS;
-  return wanted_ms < LIVENESS_MAX_MS ? (uint32_t)wanted_ms : LIVENESS_MAX_MS;
-}
-
 bool e2b__agent_is_id(const char *id) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
   const size_t len = strspn(id, letters);
@@ -184,7 +179,7 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
   agent->base.terminal = terminal;
   agent->created = spec->attach_id != NULL;
   if (agent->created) terminal->offset = spec->options.from_offset;
-  agent->liveness_ms = liveness(spec->options.liveness_ms);
+  agent->liveness_ms = e2b__endpoint_liveness(spec->options.liveness_ms);
   e2b__list_init(&agent->guest.node);
   e2b__list_init(&agent->signals);
   e2b__line_init(&agent->line);

@@ -79,6 +79,12 @@ bool e2b__endpoint_is_final(int code) {
          (e2b_code_flags(code) & E2B_FLAG_TRANSIENT) == 0;
 }
 
+uint32_t e2b__endpoint_liveness(uint64_t wanted_ms) {
+  enum { USUAL_MS = 60000, LONGEST_MS = 100000 };
+  if (wanted_ms == 0) return USUAL_MS;
+  return wanted_ms < LONGEST_MS ? (uint32_t)wanted_ms : LONGEST_MS;
+}
+
 e2b__delay_t *e2b__endpoint_clock(const e2b_sandbox_t *sandbox, void (*callback)(void *ctx),
                                   void *ctx) {
   const uint64_t ms = sandbox->client->config.first_event_timeout_ms;

@@ -34,6 +34,8 @@ e2b_error_t e2b__endpoint_error(e2b__arena_t *arena, const e2b__websocket_end_t 
 /* Whether another attempt may fare better than the one that failed so. */
 bool e2b__endpoint_is_final(int code);
 
+/* The time in which something has to come on such a connection, of what the options say. */
+uint32_t e2b__endpoint_liveness(uint64_t wanted_ms);
 /* The clock of a server that took the connection and is to speak first: the client's time for a
  * first event. NULL: there is none, or no memory for it, and the connection's own liveness is the
  * only one. Then e2b__endpoint_silent() is what happened. */

@@ -7,8 +7,6 @@
 /* The connection to a terminal of a Jupyter server. It may be lost and made again: the terminal
  * lives on, and the server keeps some of its output. */
 
-enum { LIVENESS_MS = 60000 };
-
 static e2b__jupyter_t *jupyter_of(e2b__transport_t *transport) {
   return (e2b__jupyter_t *)transport;
 }
@@ -117,9 +115,7 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
   jupyter->base.ops = &e2b__transport_jupyter;
   jupyter->base.terminal = terminal;
   jupyter->made = spec->attach_id != NULL;
-  const uint64_t liveness_ms = spec->options.liveness_ms;
-  jupyter->liveness_ms =
-      liveness_ms == 0 || liveness_ms > UINT32_MAX ? LIVENESS_MS : (uint32_t)liveness_ms;
+  jupyter->liveness_ms = e2b__endpoint_liveness(spec->options.liveness_ms);
   e2b__line_init(&jupyter->line);
   e2b__buffer_init(&jupyter->text, 256 << 20);
   if (spec->attach_id != NULL) {

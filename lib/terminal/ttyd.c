@@ -11,7 +11,7 @@
  * coming back to one. No message is ever empty: the server would die of it. No pause and no resume
  * are sent: the one does nothing and the other loses output. */
 
-enum { PORT = 7681, LIVENESS_MS = 60000, CHUNK_BYTES = 4096 };
+enum { PORT = 7681, CHUNK_BYTES = 4096 };
 
 typedef struct ttyd {
   e2b__transport_t base;
@@ -210,9 +210,7 @@ static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
   it->base.ops = &e2b__transport_ttyd;
   it->base.terminal = terminal;
   it->port = spec->options.port != 0 ? spec->options.port : PORT;
-  const uint64_t liveness_ms = spec->options.liveness_ms;
-  it->liveness_ms =
-      liveness_ms == 0 || liveness_ms > UINT32_MAX ? LIVENESS_MS : (uint32_t)liveness_ms;
+  it->liveness_ms = e2b__endpoint_liveness(spec->options.liveness_ms);
   e2b__line_init(&it->line);
   it->base_url = e2b__strdup(spec->options.base_url);
   it->token = encode(spec->options.credential);

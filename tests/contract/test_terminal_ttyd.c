@@ -4,6 +4,7 @@
 
 #include "support/harness.h"
 #include "support/peer.h"
+#include "terminal/endpoint.h"
 
 /* A ttyd of the test's own words, as protocol 7.4 records those of the real one. */
 
@@ -284,6 +285,15 @@ static void nobody_comes_back_to_one(void **state) {
   close_stage(&s);
 }
 
+/* Whoever serves the terminal. */
+static void silence_may_last_so_long_and_not_longer(void **state) {
+  (void)state;
+  assert_int_equal(e2b__endpoint_liveness(0), 60000);
+  assert_int_equal(e2b__endpoint_liveness(1), 1);
+  assert_int_equal(e2b__endpoint_liveness(100001), 100000);
+  assert_int_equal(e2b__endpoint_liveness(E2B_NO_TIMEOUT), 100000);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_conversation),
@@ -295,6 +305,7 @@ int main(void) {
       cmocka_unit_test(a_server_that_never_speaks_is_not_waited_for),
       cmocka_unit_test(killing_hangs_up),
       cmocka_unit_test(nobody_comes_back_to_one),
+      cmocka_unit_test(silence_may_last_so_long_and_not_longer),
   };
   return cmocka_run_group_tests_name("terminal ttyd", tests, NULL, NULL);
 }
