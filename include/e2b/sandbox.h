@@ -35,8 +35,9 @@ typedef struct e2b_create_options {
 /* Makes a sandbox: POST /sandboxes (protocol 3.3) or /v2/sandboxes (8.11). Yields
  * e2b_future_sandbox(). Not repeated once the server may have received it, unless it has an
  * idempotency key. Cancelling does not unmake a sandbox that the server is already making: it then
- * lives until its timeout. Errors: E2B_ENOKEY, E2B_EKEYFORMAT before any traffic, E2B_EAUTH,
- * E2B_EQUOTA, E2B_ERATE, E2B_ENOTFOUND (the template), E2B_EREQUEST, and those of any request. */
+ * lives until its timeout. Errors: E2B_ENOKEY, E2B_EKEYFORMAT, E2B_EINVAL (strings that are not
+ * UTF-8 among others) before any traffic, E2B_EAUTH, E2B_EQUOTA, E2B_ERATE, E2B_ENOTFOUND (the
+ * template), E2B_EREQUEST, and those of any request. */
 E2B_API e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options *options);
 
 typedef struct e2b_connect_options {

@@ -115,7 +115,8 @@ typedef struct e2b_terminal_options {
  * does not exist), E2B_EAUTH (no such user), E2B_EUNIMPLEMENTED (the agent cannot run in this
  * sandbox, and no other transport was allowed), E2B_ESANDBOXGONE, E2B_ELIMIT (AGENT: it has
  * 8,192 terminals, or the sandbox no pseudo-terminals, processes or descriptors left), E2B_ETOOBIG
- * (AGENT: program, arguments and variables take more than 64 KiB as JSON), those of connecting. In
+ * (AGENT: program, arguments and variables take more than 64 KiB as JSON), E2B_EINVAL (a program,
+ * argument, directory or variable that is not UTF-8 among others), those of connecting. In
  * a sandbox that is closed to the public E2B_EAUTH is also a traffic token that is wrong, and of
  * JUPYTER and TTYD a wrong `credential`. */
 E2B_API e2b_future_t *e2b_terminal_create(e2b_sandbox_t *sandbox,

@@ -63,8 +63,9 @@ e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options 
   const e2b__config_t *config = &client->config;
   const uint64_t timeout_ms =
       options.timeout_ms != 0 ? options.timeout_ms : config->sandbox_timeout_ms;
-  int rc = e2b__pairs_ok(options.metadata, options.metadata_count) &&
-                   e2b__pairs_ok(options.envs, options.envs_count)
+  int rc = e2b__is_text(options.template_id) &&
+                   e2b__pairs_are_text(options.metadata, options.metadata_count) &&
+                   e2b__pairs_are_text(options.envs, options.envs_count)
                ? 0
                : E2B_EINVAL;
   const bool keyed = options.idempotency_key != NULL;

@@ -74,7 +74,12 @@ static int check(e2b_terminal_options *options) {
   if (options->transport < E2B_TRANSPORT_AUTO || options->transport > E2B_TRANSPORT_ENVD) {
     return E2B_EINVAL;
   }
-  return e2b__pairs_ok(options->envs, options->envs_count) ? 0 : E2B_EINVAL;
+  bool text = e2b__pairs_are_text(options->envs, options->envs_count) &&
+              e2b__is_text(options->program) && e2b__is_text(options->cwd);
+  for (size_t i = 0; text && options->args != NULL && options->args[i] != NULL; i++) {
+    text = e2b__is_text(options->args[i]);
+  }
+  return text ? 0 : E2B_EINVAL;
 }
 
 int e2b__terminal_spec_new(const e2b_terminal_options *options, const char *attach_id,

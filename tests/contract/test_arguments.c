@@ -85,6 +85,43 @@ static void lists_that_are_none_of_a_file(void **state) {
   }
 }
 
+/* What is no UTF-8 cannot be said in JSON: in its place would stand something else. */
+static void strings_that_are_no_text(void **state) {
+  (void)state;
+  static const e2b_pair_t pairs[] = {{"name", "caf\xe9"}, {"caf\xe9", "value"}};
+  static const char *const args[] = {"fine", "caf\xe9", NULL};
+  faults_t f;
+  faults_ready(&f, NULL);
+  e2b_create_options create;
+  E2B_INIT(&create);
+  create.template_id = "caf\xe9";
+  refused(&f, e2b_sandbox_create(f.h.client, &create));
+  for (size_t i = 0; i < E2B__COUNT(pairs); i++) {
+    E2B_INIT(&create);
+    create.metadata = &pairs[i];
+    create.metadata_count = 1;
+    refused(&f, e2b_sandbox_create(f.h.client, &create));
+    E2B_INIT(&create);
+    create.envs = &pairs[i];
+    create.envs_count = 1;
+    refused(&f, e2b_sandbox_create(f.h.client, &create));
+  }
+  for (int transport = E2B_TRANSPORT_AUTO; transport <= E2B_TRANSPORT_ENVD; transport++) {
+    e2b_terminal_options terminal;
+    for (int i = 0; i < 5; i++) {
+      E2B_INIT(&terminal);
+      terminal.transport = (e2b_transport_t)transport;
+      terminal.program = i == 0 ? args[1] : "sh";
+      if (i == 1) terminal.args = args;
+      if (i == 2) terminal.cwd = args[1];
+      if (i > 2) terminal.envs = &pairs[i - 3];
+      terminal.envs_count = i > 2;
+      refused(&f, e2b_terminal_create(f.sandbox, &terminal));
+    }
+  }
+  faults_close(&f);
+}
+
 static void headers_that_are_none(void **state) {
   (void)state;
   static const e2b_pair_t wrong[] = {
@@ -158,6 +195,7 @@ int main(void) {
       cmocka_unit_test(lists_that_are_none_in_the_control_plane),
       cmocka_unit_test(lists_that_are_none_of_a_program),
       cmocka_unit_test(lists_that_are_none_of_a_file),
+      cmocka_unit_test(strings_that_are_no_text),
       cmocka_unit_test(headers_that_are_none),
       cmocka_unit_test(a_header_without_a_value_is_sent),
       cmocka_unit_test(bytes_that_are_not_there),
