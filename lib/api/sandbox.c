@@ -27,7 +27,7 @@ static void on_info(e2b__operation_t *op, const e2b__call_result_t *result) {
   int rc = info == NULL ? E2B_ENOMEM
                         : e2b__sandbox_info_parse(arena, result->body, result->body_len, info);
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "the description of the sandbox: %s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "the description of the sandbox", "");
     return;
   }
   e2b__future_succeed(op->future, info, NULL);
@@ -63,7 +63,7 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
     if (list->next_token == NULL) rc = E2B_ENOMEM;
   }
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "the list of sandboxes: %s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "the list of sandboxes", "");
     return;
   }
   list->items = items;

@@ -161,3 +161,14 @@ void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result)
   e2b_error_t error = e2b__transport_error(e2b__future_arena(op->future), op->url.data, result);
   e2b__future_fail(op->future, &error);
 }
+
+void e2b__operation_fail_answer(e2b__operation_t *op, const e2b__call_result_t *result, int rc,
+                                const char *what, const char *why) {
+  e2b_error_t error =
+      e2b__error_text(e2b__future_arena(op->future), rc, "%s%s%s%s%s", what,
+                      *what != '\0' ? ": " : "", e2b_code_text(rc), *why != '\0' ? ": " : "", why);
+  error.http_status = result->status;
+  error.attempts = result->attempts;
+  error.maybe_applied = strcmp(op->call.request.http.method, "GET") != 0;
+  e2b__future_fail(op->future, &error);
+}

@@ -54,6 +54,10 @@ void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_requ
 void e2b__operation_settle_number(e2b__operation_t *op, uint64_t number);
 void e2b__operation_settle(e2b__operation_t *op, int rc, void *value,
                            void (*release_value)(void *value));
+/* Decides the future with `rc`: an answer came that says the request was done, and it makes no
+ * sense, or there is no memory for it. `what` it was and `why` go into the message; "" for none. */
+void e2b__operation_fail_answer(e2b__operation_t *op, const e2b__call_result_t *result, int rc,
+                                const char *what, const char *why);
 /* Decides the future with a failure of the request itself, when result->code is not 0. */
 void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result);
 /* The failure as an error, for those who add to it. Strings are in `arena`. */

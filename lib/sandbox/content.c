@@ -43,7 +43,7 @@ static void on_content(e2b__operation_t *op, const e2b__call_result_t *result) {
   if (!e2b__daemon_ok(op, result)) return;
   content *value = e2b__calloc(1, sizeof *value);
   if (value == NULL) {
-    e2b__future_fail_text(op->future, E2B_ENOMEM, "out of memory");
+    e2b__operation_fail_answer(op, result, E2B_ENOMEM, "", "");
     return;
   }
   value->bytes.len = result->body_len;
@@ -116,7 +116,7 @@ static void on_stored(e2b__operation_t *op, const e2b__call_result_t *result) {
                         : E2B_ENOMEM;
   if (rc == 0 && one && list->count != 1) rc = E2B_EPROTOCOL;
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "the answer to the upload: %s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "the answer to the upload", "");
     return;
   }
   list->items = files;

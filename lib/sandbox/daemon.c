@@ -218,7 +218,7 @@ int e2b__daemon_decode(e2b__operation_t *op, const e2b__call_result_t *result,
       e2b__message_decode(type, result->body, result->body_len, e2b__daemon_encoding(op->client),
                           e2b__future_arena(op->future), message, &why);
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "%s: %s", e2b_code_text(rc), why);
+    e2b__operation_fail_answer(op, result, rc, "", why != NULL ? why : "");
   }
   return rc;
 }

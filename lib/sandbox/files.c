@@ -52,7 +52,7 @@ static void on_entry(e2b__operation_t *op, const e2b__call_result_t *result) {
            : response.entry == NULL ? E2B_EPROTOCOL
                                     : e2b__file_info_read(arena, response.entry, info);
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "", "");
   } else {
     e2b__future_succeed(op->future, info, NULL);
   }
@@ -70,7 +70,7 @@ static void on_entries(e2b__operation_t *op, const e2b__call_result_t *result) {
     rc = e2b__file_info_read(arena, &response.entries[i], &items[i]);
   }
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "", "");
     return;
   }
   list->items = items;

@@ -10,10 +10,11 @@ static void release_sandbox(void *sandbox) {
   e2b_sandbox_release(sandbox);
 }
 
-static void succeed(e2b__operation_t *op, const e2b__sandbox_record_t *record) {
+static void succeed(e2b__operation_t *op, const e2b__call_result_t *result,
+                    const e2b__sandbox_record_t *record) {
   e2b_sandbox_t *sandbox = e2b__sandbox_new(op->client, record);
   if (sandbox == NULL) {
-    e2b__future_fail_text(op->future, E2B_ENOMEM, "out of memory; sandbox %s was made", record->id);
+    e2b__operation_fail_answer(op, result, E2B_ENOMEM, "a sandbox is there", record->id);
   } else {
     E2B__LOG(&op->client->log, E2B_LOG_INFO, "sandbox %s: %s", record->id,
              e2b__future_operation(op->future));
@@ -27,15 +28,10 @@ static void on_sandbox(e2b__operation_t *op, const e2b__call_result_t *result) {
   int rc = e2b__sandbox_record_parse(e2b__future_arena(op->future), result->body, result->body_len,
                                      &record);
   if (rc == 0) {
-    succeed(op, &record);
-    return;
+    succeed(op, result, &record);
+  } else {
+    e2b__operation_fail_answer(op, result, rc, "the answer describes no sandbox", "");
   }
-  e2b_error_t error = e2b__error_text(e2b__future_arena(op->future), rc,
-                                      "the answer describes no sandbox: %s", e2b_code_text(rc));
-  error.http_status = result->status;
-  error.maybe_applied = 1;
-  error.attempts = result->attempts;
-  e2b__future_fail(op->future, &error);
 }
 
 /* In debug mode there is one sandbox, and no control plane to ask. */

@@ -40,7 +40,7 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
     rc = read_process(arena, &response.processes[i], &items[i]);
   }
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "", "");
     return;
   }
   list->items = items;

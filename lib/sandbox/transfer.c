@@ -118,7 +118,7 @@ static void fail_refused(e2b_transfer_t *transfer, int status) {
   transfer_free(transfer);
 }
 
-static void succeed_upload(e2b_transfer_t *transfer) {
+static void succeed_upload(e2b_transfer_t *transfer, int status) {
   e2b_file_info_t *files;
   size_t count;
   int rc = e2b__stored_files_parse(e2b__future_arena(transfer->future),
@@ -127,9 +127,14 @@ static void succeed_upload(e2b_transfer_t *transfer) {
   if (rc == 0 && count != 1) rc = E2B_EPROTOCOL;
   if (rc == 0) {
     e2b__future_succeed(transfer->future, files, NULL);
-  } else {
-    e2b__future_fail_text(transfer->future, rc, "the answer to the upload: %s", e2b_code_text(rc));
+    return;
   }
+  e2b_error_t error =
+      e2b__error_text(&transfer->arena, rc, "the answer to the upload: %s", e2b_code_text(rc));
+  error.http_status = status;
+  error.attempts = 1;
+  error.maybe_applied = 1;
+  e2b__future_fail(transfer->future, &error);
 }
 
 static void on_done(void *ctx, const e2b__http_result_t *result) {
@@ -144,7 +149,7 @@ static void on_done(void *ctx, const e2b__http_result_t *result) {
     return;
   }
   if (transfer->upload != NULL) {
-    succeed_upload(transfer);
+    succeed_upload(transfer, result->status);
   } else {
     e2b__future_succeed_number(transfer->future, transfer->bytes);
   }

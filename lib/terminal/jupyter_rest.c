@@ -181,7 +181,7 @@ static void on_list(e2b__operation_t *op, const e2b__call_result_t *result) {
   }
   cJSON_Delete(json);
   if (rc != 0) {
-    e2b__future_fail_text(op->future, rc, "%s", e2b_code_text(rc));
+    e2b__operation_fail_answer(op, result, rc, "", "");
     return;
   }
   list->items = items;

@@ -265,6 +265,24 @@ static void a_download_may_be_cancelled_from_inside(void **state) {
   }
 }
 
+/* It says that it was done, and no more that can be read. */
+static void a_change_whose_answer_makes_no_sense_may_have_been_made(void **state) {
+  faults_t f;
+  faults_ready(&f, *state);
+  fault_answer(fault_on(f.server, NULL), 200, "text/html", "<html>", NULL);
+  const faults_error_t moved = faults_fails(&f, e2b_files_rename(f.sandbox, "/a", "/b", NULL));
+  assert_int_equal(moved.code, E2B_EPROTOCOL);
+  assert_int_equal(moved.http_status, 200);
+  assert_int_equal(moved.attempts, 1);
+  assert_true(moved.maybe_applied);
+  const faults_error_t asked = faults_fails(&f, e2b_sandbox_get_info(f.sandbox));
+  assert_int_equal(asked.code, E2B_EPROTOCOL);
+  assert_int_equal(asked.http_status, 200);
+  assert_int_equal(asked.attempts, 1);
+  assert_false(asked.maybe_applied);
+  faults_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refusals_keep_the_daemons_words),
@@ -275,6 +293,7 @@ int main(void) {
       cmocka_unit_test(a_silent_download_is_given_up),
       cmocka_unit_test(a_paused_download_stops_the_server),
       cmocka_unit_test(a_download_may_be_cancelled_from_inside),
+      IN_BOTH(a_change_whose_answer_makes_no_sense_may_have_been_made),
   };
   return cmocka_run_group_tests_name("faults: downloads", tests, NULL, NULL);
 }

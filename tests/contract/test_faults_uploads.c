@@ -335,13 +335,18 @@ static void a_success_that_stored_nothing_makes_no_sense(void **state) {
     faults_t f;
     faults_ready(&f, NULL);
     fault_answer(fault_on(f.server, UPLOAD), 200, "text/html", bodies[i], NULL);
-    assert_int_equal(faults_code(&f, e2b_files_write(f.sandbox, "/x", "abc", 3, NULL)),
-                     E2B_EPROTOCOL);
     e2b_upload_t *upload;
-    e2b_future_t *future = e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, &upload);
+    e2b_future_t *futures[] = {e2b_files_write(f.sandbox, "/x", "abc", 3, NULL),
+                               e2b_files_write_stream(f.sandbox, "/x", NULL, NULL, NULL, &upload)};
     assert_int_equal(e2b_upload_end(upload), 0);
     e2b_upload_release(upload);
-    assert_int_equal(faults_code(&f, future), E2B_EPROTOCOL);
+    for (size_t k = 0; k < E2B__COUNT(futures); k++) {
+      const faults_error_t error = faults_fails(&f, futures[k]);
+      assert_int_equal(error.code, E2B_EPROTOCOL);
+      assert_int_equal(error.http_status, 200);
+      assert_int_equal(error.attempts, 1);
+      assert_true(error.maybe_applied);
+    }
     faults_close(&f);
   }
 }
