@@ -182,8 +182,7 @@ static void while_the_interpreter_is_asked_whether_it_parses(void **state) {
   for (size_t w = 0; w < E2B__COUNT(ways); w++) {
     stage_t s;
     stage_open(&s, *state);
-    fault_rule_t *rule = fault_on(s.f.server, START);
-    fault_limit(rule, 1);
+    fault_rule_t *rule = fault_once(s.f.server, START);
     stage_program(&s.f, rule, "", "SyntaxError: what?\n", 1);
     fault_hold(fault_on(s.f.server, START));
     e2b_future_t *future = CALL(e2b_run_code(s.f.sandbox, "print(", NULL));

@@ -345,11 +345,9 @@ static e2b_future_t *spent(e2b_future_t *future) {
 static void what_a_call_is_given_may_go_right_after_it(void **state) {
   stage_t s;
   stage_open(&s, *state);
-  fault_rule_t *rule = fault_on(s.f.server, START);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(s.f.server, START);
   stage_program(&s.f, rule, "", "SyntaxError\n", 1);
-  rule = fault_on(s.f.server, START);
-  fault_limit(rule, 1);
+  rule = fault_once(s.f.server, START);
   stage_program(&s.f, rule, "", "", 62); /* a module: started a second time */
   stage_script(&s.f);
   e2b_pair_t *pair = (e2b_pair_t *)(void *)lend("room for a pair of pointers");

@@ -59,8 +59,7 @@ static void input_whose_answer_was_lost_is_not_sent_again(void **state) {
     f.options.max_retries = 5;
     faults_sandbox(&f);
     e2b_command_t *command = started(&f, NULL);
-    fault_rule_t *rule = fault_on(f.server, SEND_INPUT);
-    fault_limit(rule, 1);
+    fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
     if (how == 1) fault_text(rule, "HTTP/1.1 200 O");
     if (how == 2) {
       fault_close(rule);
@@ -85,8 +84,7 @@ static void input_on_a_connection_that_died_is_not_sent_again(void **state) {
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_on(f.server, SEND_INPUT);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
   answered(&f, rule);
   fault_close(fault_on(f.server, SEND_INPUT));
   faults_succeeds(&f, e2b_command_write(command, "a", 1));
@@ -133,8 +131,7 @@ static void input_arrives_in_order_and_together(void **state) {
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_on(f.server, SEND_INPUT);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
   fault_wait(rule, 50);
   answered(&f, rule);
   answered(&f, fault_on(f.server, SEND_INPUT));
@@ -260,8 +257,7 @@ static void a_close_that_was_given_up_in_line_can_be_asked_for_again(void **stat
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_on(f.server, SEND_INPUT);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
   fault_wait(rule, 50);
   answered(&f, rule);
   answered(&f, fault_on(f.server, SEND_INPUT));
@@ -283,9 +279,7 @@ static void a_close_that_failed_is_not_taken_for_one(void **state) {
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_on(f.server, CLOSE_STDIN);
-  fault_limit(rule, 1);
-  fault_answer(rule, 503, "text/plain", "later", NULL);
+  fault_answer(fault_once(f.server, CLOSE_STDIN), 503, "text/plain", "later", NULL);
   answered(&f, fault_on(f.server, CLOSE_STDIN));
   assert_int_equal(faults_code(&f, e2b_command_close_stdin(command)), E2B_EUNAVAILABLE);
   faults_succeeds(&f, e2b_command_close_stdin(command));

@@ -243,8 +243,7 @@ static const struct {
 
 /* A program whose output comes in one piece, so that more is at hand when the callback returns. */
 static void talkative_program(faults_t *f) {
-  fault_rule_t *rule = fault_on(f->server, START);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f->server, START);
   bytes_t body = {NULL, 0};
   put_start(f, &body, 7);
   for (int i = 0; i < 3; i++) {

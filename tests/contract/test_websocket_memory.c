@@ -12,8 +12,6 @@
 
 enum { BIG = 3 << 20, MESSAGES = 40 };
 
-static struct { char *authority_key, *authority, *key, *certificate; } pem;
-
 typedef struct session {
   harness_t h;
   peer_t *peer;
@@ -85,8 +83,8 @@ static void connect_it(session *it, bool tls) {
   e2b_websocket_options wanted;
   E2B_INIT(&options);
   options.api_key = HARNESS_KEY;
-  options.ca_blob = pem.authority;
-  options.ca_blob_len = strlen(pem.authority);
+  options.ca_blob = localhost_pem.authority;
+  options.ca_blob_len = strlen(localhost_pem.authority);
   it->h.client = e2b_client_new(&it->h.loop, &options);
   if (it->h.client == NULL) {
     note(it, E2B_ENOMEM);
@@ -113,7 +111,7 @@ static void run(bool tls, size_t nth) {
   it.peer = peer_start(&it.h.loop);
   peer_add_headers(it.peer, "Sec-WebSocket-Protocol: a\r\n");
   harness_at_stop(&it.h, peer_stop, it.peer);
-  if (tls) peer_tls(it.peer, pem.certificate, pem.key);
+  if (tls) peer_tls(it.peer, localhost_pem.certificate, localhost_pem.key);
   starving_begin();
   connect_it(&it, tls);
   e2b_websocket_release(it.websocket);
@@ -154,26 +152,6 @@ static void over_tls_without_one_allocation(void **state) {
   walk(over_tls, false);
 }
 
-static int make_certificates(void **state) {
-  (void)state;
-  pem.authority_key = key_make();
-  pem.key = key_make();
-  const certificate authority = {"Authority", NULL, NULL, NULL, NULL};
-  const certificate good = {"localhost", NULL, NULL, "Authority", pem.authority_key};
-  pem.authority = certificate_make(pem.authority_key, &authority);
-  pem.certificate = certificate_make(pem.key, &good);
-  return 0;
-}
-
-static int free_certificates(void **state) {
-  (void)state;
-  free(pem.authority_key);
-  free(pem.authority);
-  free(pem.key);
-  free(pem.certificate);
-  return 0;
-}
-
 int main(void) {
   starving_library();
   const struct CMUnitTest tests[] = {
@@ -181,6 +159,6 @@ int main(void) {
       cmocka_unit_test(without_any_from_one_on),
       cmocka_unit_test(over_tls_without_one_allocation),
   };
-  return cmocka_run_group_tests_name("websocket_memory", tests, make_certificates,
-                                     free_certificates);
+  return cmocka_run_group_tests_name("websocket_memory", tests, localhost_pem_make,
+                                     localhost_pem_free);
 }

@@ -8,14 +8,12 @@
 /* WebSockets over TLS: whom the client believes, and that everything holds there too. The server's
  * side is mbedTLS, too; servers of other making are met end to end. */
 
-static struct { char *authority_key, *authority, *key, *good; } pem;
-
 static void start(sockets_t *s, const char *certificate_pem) {
   sockets_open(s);
-  s->client.ca_blob = pem.authority;
-  s->client.ca_blob_len = strlen(pem.authority);
+  s->client.ca_blob = localhost_pem.authority;
+  s->client.ca_blob_len = strlen(localhost_pem.authority);
   sockets_client(s);
-  peer_tls(s->peer, certificate_pem, pem.key);
+  peer_tls(s->peer, certificate_pem, localhost_pem.key);
   s->options.secure = true;
   s->options.host = "localhost";
 }
@@ -45,7 +43,7 @@ static void messages_of_all_sizes(void **state) {
   static const size_t sizes[] = {0, 1, 125, 4096, 16384, 16385, 65536, 4 << 20};
   for (int bytewise = 0; bytewise < 2; bytewise++) {
     sockets_t s;
-    start(&s, pem.good);
+    start(&s, localhost_pem.certificate);
     if (bytewise) peer_bytewise(s.peer);
     sockets_connect_until_open(&s);
     for (size_t i = 0; i < E2B__COUNT(sizes) && (!bytewise || sizes[i] < 4096); i++) {
@@ -70,13 +68,13 @@ static void write_file(char *path, const char *text) {
 static void the_client_shows_a_certificate(void **state) {
   (void)state;
   char cert_path[] = "/tmp/e2b-test-XXXXXX", key_path[] = "/tmp/e2b-test-XXXXXX";
-  const certificate wanted = {"me", NULL, NULL, "Authority", pem.authority_key};
-  char *mine = certificate_make(pem.key, &wanted);
+  const certificate wanted = {"me", NULL, NULL, "Authority", localhost_pem.authority_key};
+  char *mine = certificate_make(localhost_pem.key, &wanted);
   write_file(cert_path, mine);
-  write_file(key_path, pem.key);
+  write_file(key_path, localhost_pem.key);
   sockets_t s;
-  start(&s, pem.good);
-  peer_wants_certificate(s.peer, pem.authority);
+  start(&s, localhost_pem.certificate);
+  peer_wants_certificate(s.peer, localhost_pem.authority);
   sockets_connect_until_closed(&s); /* without one */
   assert_int_not_equal(s.code, 0);
   s.client.client_cert_file = cert_path;
@@ -99,9 +97,9 @@ static void the_client_shows_a_certificate(void **state) {
 static void authorities_may_come_from_a_file(void **state) {
   (void)state;
   char path[] = "/tmp/e2b-test-ca-XXXXXX";
-  write_file(path, pem.authority);
+  write_file(path, localhost_pem.authority);
   sockets_t s;
-  start(&s, pem.good);
+  start(&s, localhost_pem.certificate);
   s.client.ca_blob = NULL;
   s.client.ca_file = path;
   sockets_client(&s);
@@ -123,7 +121,7 @@ static void authorities_may_come_from_a_file(void **state) {
 static void the_systems_authorities_are_the_default(void **state) {
   (void)state;
   sockets_t s;
-  start(&s, pem.good);
+  start(&s, localhost_pem.certificate);
   s.client.ca_blob = NULL;
   sockets_client(&s);
   sockets_connect_until_closed(&s);
@@ -134,7 +132,7 @@ static void the_systems_authorities_are_the_default(void **state) {
 
 static void refused(const certificate *wanted, const char *host, const char *first,
                     const char *second) {
-  char *bad = certificate_make(pem.key, wanted);
+  char *bad = certificate_make(localhost_pem.key, wanted);
   sockets_t s;
   start(&s, bad);
   s.options.host = host;
@@ -155,31 +153,33 @@ static void refused(const certificate *wanted, const char *host, const char *fir
 
 static void bad_certificates_are_refused_by_what_is_wrong(void **state) {
   (void)state;
-  const certificate other = {"example.com", NULL, NULL, "Authority", pem.authority_key};
+  const certificate other = {"example.com", NULL, NULL, "Authority", localhost_pem.authority_key};
   refused(&other, "localhost", "it is not for the host name localhost", "");
   const certificate old = {"localhost", "20200101000000", "20200201000000", "Authority",
-                           pem.authority_key};
+                           localhost_pem.authority_key};
   refused(&old, "localhost", "it has expired", "");
-  const certificate early = {"localhost", "20980101000000", NULL, "Authority", pem.authority_key};
+  const certificate early = {"localhost", "20980101000000", NULL, "Authority",
+                             localhost_pem.authority_key};
   refused(&early, "localhost", "it is not valid yet", "");
   const certificate own = {"localhost", NULL, NULL, NULL, NULL};
   refused(&own, "localhost", "it is self-signed and not among the trusted ones", "");
-  const certificate unknown = {"localhost", NULL, NULL, "Somebody else", pem.key};
+  const certificate unknown = {"localhost", NULL, NULL, "Somebody else", localhost_pem.key};
   refused(&unknown, "localhost", "its issuer is unknown", "");
-  const certificate forged = {"localhost", NULL, NULL, "Authority", pem.key};
+  const certificate forged = {"localhost", NULL, NULL, "Authority", localhost_pem.key};
   refused(&forged, "localhost", "its issuer is unknown", "");
   const certificate both = {"example.com", "20200101000000", "20200201000000", "Authority",
-                            pem.authority_key};
+                            localhost_pem.authority_key};
   refused(&both, "localhost", "it is not for the host name localhost", "it has expired");
   /* A name is no address. */
-  const certificate name = {"127.0.0.1", NULL, NULL, "Authority", pem.authority_key};
+  const certificate name = {"127.0.0.1", NULL, NULL, "Authority", localhost_pem.authority_key};
   refused(&name, "127.0.0.1", "it is not for the host name 127.0.0.1", "");
 }
 
 static void addresses_and_wildcards_are_names_too(void **state) {
   (void)state;
   char *authority, *server;
-  if (!certificate_of_host(pem.key, pem.authority_key, &authority, &server)) skip();
+  if (!certificate_of_host(localhost_pem.key, localhost_pem.authority_key, &authority, &server))
+    skip();
   static const struct {
     const char *host;
     bool good;
@@ -220,7 +220,7 @@ static unsigned resumptions(const sockets_t *s) {
 static void sessions_are_resumed_by_host(void **state) {
   (void)state;
   sockets_t s;
-  start(&s, pem.good);
+  start(&s, localhost_pem.certificate);
   static const unsigned expected[] = {0, 1, 2};
   for (size_t i = 0; i < E2B__COUNT(expected); i++) {
     sockets_connect_until_open(&s);
@@ -243,7 +243,7 @@ static void given_up_at_every_step(void **state) {
     bool through = false;
     for (unsigned turns = 0; !through; turns++) {
       sockets_t s;
-      start(&s, pem.good);
+      start(&s, localhost_pem.certificate);
       sockets_connect(&s);
       harness_turn(&s.h, turns);
       through = s.opened > 0;
@@ -295,7 +295,7 @@ static void the_handshake_fails_in_every_way(void **state) {
 static void an_end_without_tls_saying_so_is_no_end(void **state) {
   (void)state;
   sockets_t s;
-  start(&s, pem.good);
+  start(&s, localhost_pem.certificate);
   sockets_connect_until_open(&s);
   peer_text(s.peer, FIN | TEXT, "the last");
   peer_half_close(s.peer);
@@ -308,7 +308,7 @@ static void an_end_without_tls_saying_so_is_no_end(void **state) {
 static void a_pause_holds_back_what_is_decrypted(void **state) {
   (void)state;
   sockets_t s;
-  start(&s, pem.good);
+  start(&s, localhost_pem.certificate);
   sockets_connect_until_open(&s);
   sockets_bring_one_at_a_time(&s, 200);
   sockets_close(&s);
@@ -325,11 +325,11 @@ static void through_a_proxy(void **state) {
       sockets_open(&s);
       snprintf(proxy, sizeof proxy, "http://me:p%%40ss@127.0.0.1:%u", peer_port(s.peer));
       s.client.proxy = proxy;
-      s.client.ca_blob = pem.authority;
-      s.client.ca_blob_len = strlen(pem.authority);
+      s.client.ca_blob = localhost_pem.authority;
+      s.client.ca_blob_len = strlen(localhost_pem.authority);
       sockets_client(&s);
       peer_proxy(s.peer, "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n");
-      if (secure) peer_tls(s.peer, pem.good, pem.key);
+      if (secure) peer_tls(s.peer, localhost_pem.certificate, localhost_pem.key);
       if (bytewise) peer_bytewise(s.peer);
       s.options.secure = secure != 0;
       s.options.host = secure ? "localhost" : "not-looked-up.invalid";
@@ -387,26 +387,6 @@ static void a_proxy_of_another_kind(void **state) {
   sockets_close(&s);
 }
 
-static int make_certificates(void **state) {
-  (void)state;
-  pem.authority_key = key_make();
-  pem.key = key_make();
-  const certificate authority = {"Authority", NULL, NULL, NULL, NULL};
-  const certificate good = {"localhost", NULL, NULL, "Authority", pem.authority_key};
-  pem.authority = certificate_make(pem.authority_key, &authority);
-  pem.good = certificate_make(pem.key, &good);
-  return 0;
-}
-
-static int free_certificates(void **state) {
-  (void)state;
-  free(pem.authority_key);
-  free(pem.authority);
-  free(pem.key);
-  free(pem.good);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(messages_of_all_sizes),
@@ -424,5 +404,6 @@ int main(void) {
       cmocka_unit_test(a_proxy_that_will_not),
       cmocka_unit_test(a_proxy_of_another_kind),
   };
-  return cmocka_run_group_tests_name("websocket_tls", tests, make_certificates, free_certificates);
+  return cmocka_run_group_tests_name("websocket_tls", tests, localhost_pem_make,
+                                     localhost_pem_free);
 }

@@ -349,11 +349,7 @@ static void a_browser_that_leaves_ends_its_run(void **state) {
   page_until_says(&v, "up", 2);
   e2b_http_stream_close(stream);
   page_until_ended(&v);
-  char line[512];
-  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
-  for (unsigned tries = 0; scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_gone(name);
 }
 
 static void a_paused_stream_holds_the_output_and_loses_none(void **state) {

@@ -9,7 +9,7 @@
 
 enum { LATEST = 26, PACE_EACH_MS = 2 };
 
-static char terminal_id[128];
+static char terminal_id[SCENE_ID_SIZE];
 
 typedef struct visit {
   e2b_client_t *client;
@@ -203,17 +203,7 @@ static void everything_at_once_at_any_turn_of_the_loop(void **state) {
 }
 
 static int open_terminal(void **state) {
-  if (scene_open(state) != 0) return -1;
-  e2b_terminal_options options;
-  E2B_INIT(&options);
-  e2b_future_t *future = e2b_terminal_create(scene.sandbox, &options);
-  e2b_future_await(future, LONG_ENOUGH_MS);
-  e2b_terminal_t *terminal = e2b_future_terminal(future);
-  e2b_future_release(future);
-  if (terminal == NULL) return -1;
-  snprintf(terminal_id, sizeof terminal_id, "%s", e2b_terminal_id(terminal));
-  e2b_terminal_release(terminal);
-  return 0;
+  return scene_open(state) == 0 && scene_terminal_id(terminal_id) ? 0 : -1;
 }
 
 int main(void) {

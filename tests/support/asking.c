@@ -43,9 +43,8 @@ static void owned(fault_server_t *server) {
   "HandlerCaller\":\"ann\"}}"
   fault_answer(fault_on(server, "GET /sandboxes/" FAULTS_SANDBOX_ID), 200, "application/json", HERS,
                NULL);
-  fault_rule_t *first = fault_on(server, "GET /v2/sandboxes");
-  fault_limit(first, 1);
-  fault_answer(first, 200, "application/json", "[" HERS "]", "X-Next-Token: next\r\n");
+  fault_answer(fault_once(server, "GET /v2/sandboxes"), 200, "application/json", "[" HERS "]",
+               "X-Next-Token: next\r\n");
   fault_answer(fault_on(server, "GET /v2/sandboxes"), 200, "application/json", "[" HERS "]", NULL);
 }
 

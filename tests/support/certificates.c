@@ -108,6 +108,28 @@ char *certificate_make(const char *key_pem, const certificate *wanted) {
   return pem;
 }
 
+struct localhost_pem localhost_pem;
+
+int localhost_pem_make(void **state) {
+  (void)state;
+  localhost_pem.authority_key = key_make();
+  localhost_pem.key = key_make();
+  const certificate authority = {"Authority", NULL, NULL, NULL, NULL};
+  const certificate server = {"localhost", NULL, NULL, "Authority", localhost_pem.authority_key};
+  localhost_pem.authority = certificate_make(localhost_pem.authority_key, &authority);
+  localhost_pem.certificate = certificate_make(localhost_pem.key, &server);
+  return 0;
+}
+
+int localhost_pem_free(void **state) {
+  (void)state;
+  free(localhost_pem.authority_key);
+  free(localhost_pem.authority);
+  free(localhost_pem.key);
+  free(localhost_pem.certificate);
+  return 0;
+}
+
 bool certificate_of_host(const char *key, const char *authority_key, char **authority,
                          char **server) {
 #ifdef E2B_TEST_WITH_HOST

@@ -18,6 +18,11 @@ typedef struct certificate {
 
 char *certificate_make(const char *key, const certificate *wanted);
 
+/* For a group of tests: an authority, and what it has made for "localhost". */
+extern struct localhost_pem { char *authority_key, *authority, *key, *certificate; } localhost_pem;
+int localhost_pem_make(void **state);
+int localhost_pem_free(void **state);
+
 /* What the host makes for "e2b.localhost", with names below it and addresses. False without host.
  */
 bool certificate_of_host(const char *key, const char *authority_key, char **authority,

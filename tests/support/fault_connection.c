@@ -179,8 +179,7 @@ static void begin_rule(connection *c, fault_rule_t *rule) {
 
 static void refuse_unexpected(connection *c) {
   c->server->unexpected++;
-  fault_rule_t *rule = fault_on(c->server, NULL);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(c->server, NULL);
   fault_answer(rule, 404, "text/plain", "no rule for this request", NULL);
   begin_rule(c, rule);
 }

@@ -56,6 +56,12 @@ void fault_limit(fault_rule_t *rule, unsigned times) {
   rule->left = times;
 }
 
+fault_rule_t *fault_once(fault_server_t *server, const char *what) {
+  fault_rule_t *rule = fault_on(server, what);
+  fault_limit(rule, 1);
+  return rule;
+}
+
 void fault_only(fault_rule_t *rule, unsigned number, unsigned request) {
   rule->connection = number;
   rule->number = request;

@@ -77,6 +77,8 @@ unsigned fault_unexpected(const fault_server_t *server);
 fault_rule_t *fault_on(fault_server_t *server, const char *what);
 /* Only so many times; then later rules have a chance. */
 void fault_limit(fault_rule_t *rule, unsigned times);
+/* fault_on() with a limit of one. */
+fault_rule_t *fault_once(fault_server_t *server, const char *what);
 /* Only on that connection, and only for that request of it; 0 means any. */
 void fault_only(fault_rule_t *rule, unsigned connection, unsigned number);
 /* Plays as soon as the head is there (the body is read meanwhile), or when so many bytes of the

@@ -243,6 +243,35 @@ bool scene_can(const char *line) {
   return RAN(e2b_run_shell(scene.sandbox, line, NULL))->exit_code == 0;
 }
 
+static bool runs(const char *name) {
+  char line[512];
+  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
+  return scene_can(line);
+}
+
+void scene_until_runs(const char *name) {
+  for (unsigned tries = 0; !runs(name); tries++) {
+    scene_pace(tries);
+  }
+}
+
+void scene_until_gone(const char *name) {
+  for (unsigned tries = 0; runs(name); tries++) {
+    scene_pace(tries);
+  }
+}
+
+bool scene_terminal_id(char id[SCENE_ID_SIZE]) {
+  e2b_future_t *future = e2b_terminal_create(scene.sandbox, NULL);
+  e2b_future_await(future, LONG_ENOUGH_MS);
+  e2b_terminal_t *terminal = e2b_future_terminal(future);
+  e2b_future_release(future);
+  if (terminal == NULL) return false;
+  snprintf(id, SCENE_ID_SIZE, "%s", e2b_terminal_id(terminal));
+  e2b_terminal_release(terminal);
+  return true;
+}
+
 void assert_bytes(e2b_bytes_t got, const void *expected, size_t len) {
   if (got.len == len && (len == 0 || memcmp(got.ptr, expected, len) == 0)) {
     assert_int_equal(got.ptr[got.len], '\0');

@@ -18,6 +18,8 @@ typedef struct scene {
 
 extern scene_t scene;
 
+enum { SCENE_ID_SIZE = 128 };
+
 /* For cmocka_run_group_tests(): everything above; the loop closes without a handle left. */
 int scene_open(void **state);
 int scene_close(void **state);
@@ -64,6 +66,11 @@ const char *scene_path(const char *name);
 const char *scene_shell(const char *line);
 /* Whether a shell line exits with 0. */
 bool scene_can(const char *line);
+/* Waits until a process of that name runs there, or until none does. */
+void scene_until_runs(const char *name);
+void scene_until_gone(const char *name);
+/* For the opening of a group: a terminal that stays. False when there is none. */
+bool scene_terminal_id(char id[SCENE_ID_SIZE]);
 /* A client like the scene's, after `change` (may be NULL) has seen its options. Closed after. */
 e2b_client_t *scene_client(void (*change)(e2b_client_options *options));
 

@@ -306,14 +306,12 @@ static e2b_future_t *run_code(stage_t *s) {
   return CALL(e2b_run_code(s->f.sandbox, "print(", &options));
 }
 static void code_fails(faults_t *f) {
-  fault_rule_t *rule = fault_on(f->server, START);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f->server, START);
   stage_program(f, rule, "", "SyntaxError: what?\n", 1);
 }
 static void code_is_wrong(faults_t *f) {
   code_fails(f);
-  fault_rule_t *rule = fault_on(f->server, START);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f->server, START);
   stage_program(f, rule, "", "SyntaxError: never closed\n", 61);
 }
 static e2b_future_t *run_module(stage_t *s) {
@@ -324,8 +322,7 @@ static e2b_future_t *run_module(stage_t *s) {
 }
 static void code_is_module(faults_t *f) {
   code_fails(f);
-  fault_rule_t *rule = fault_on(f->server, START);
-  fault_limit(rule, 1);
+  fault_rule_t *rule = fault_once(f->server, START);
   stage_program(f, rule, "", "", 62);
 }
 static e2b_future_t *start(stage_t *s) {

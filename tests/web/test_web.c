@@ -193,7 +193,6 @@ static void a_request_that_does_not_come_is_given_up(void **state) {
 
 static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
   char body[700];
-  char line[512];
   (void)state;
   const char *name = scene_path("viewer-left");
   snprintf(body, sizeof body,
@@ -204,10 +203,7 @@ static void a_run_is_streamed_and_ends_when_its_viewer_leaves(void **state) {
   dialed_until_it_says(p, "text/event-stream");
   dialed_until_it_says(p, "data: {\"type\":\"stdout\",\"data\":\"up\\n\"}");
   dialed_hang_up(p);
-  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
-  for (unsigned tries = 0; scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_gone(name);
 }
 
 /* Behind a proxy that ends what is silent. */
@@ -225,7 +221,6 @@ static void a_silent_run_is_heard_of(void **state) {
 
 static void a_run_ends_when_its_caller_leaves(void **state) {
   char body[700];
-  char line[512];
   (void)state;
   const char *name = scene_path("caller-left");
   snprintf(body, sizeof body,
@@ -233,14 +228,9 @@ static void a_run_ends_when_its_caller_leaves(void **state) {
            "\"command\":\"exec -a %s sleep 1000\"}",
            e2b_sandbox_id(scene.sandbox), name);
   dialed_t *p = post(body);
-  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
-  for (unsigned tries = 0; !scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_runs(name);
   dialed_hang_up(p);
-  for (unsigned tries = 0; scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_gone(name);
 }
 
 static unsigned written_by_now(const char *path) {

@@ -294,7 +294,6 @@ static void a_request_that_breaks_off_is_given_up(void **state) {
 /* A client that ends its side has left, as far as a server can see: its run must not go on. */
 static void a_caller_that_ends_its_side_ends_its_run(void **state) {
   char body[700];
-  char line[512];
   (void)state;
   const char *name = scene_path("half-closed");
   snprintf(body, sizeof body,
@@ -302,16 +301,11 @@ static void a_caller_that_ends_its_side_ends_its_run(void **state) {
            "\"command\":\"exec -a %s sleep 1000\"}",
            e2b_sandbox_id(scene.sandbox), name);
   dialed_t *p = post("", body);
-  snprintf(line, sizeof line, "pgrep -f '^%s' > /dev/null", name);
-  for (unsigned tries = 0; !scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_runs(name);
   dialed_half_close(p);
   dialed_until_it_ends(p);
   dialed_hang_up(p);
-  for (unsigned tries = 0; scene_can(line); tries++) {
-    scene_pace(tries);
-  }
+  scene_until_gone(name);
 }
 
 int main(void) {

@@ -18,7 +18,7 @@ typedef struct life {
   bool close_inside; /* the hook closes the server */
 } life;
 
-static char terminal_id[128];
+static char terminal_id[SCENE_ID_SIZE];
 
 static void on_web_closed(void *user_data) {
   life *it = user_data;
@@ -301,15 +301,7 @@ static void what_was_typed_last_arrives(void **state) {
 }
 
 static int open_terminal(void **state) {
-  if (scene_open(state) != 0) return -1;
-  e2b_future_t *future = e2b_terminal_create(scene.sandbox, NULL);
-  e2b_future_await(future, LONG_ENOUGH_MS);
-  e2b_terminal_t *terminal = e2b_future_terminal(future);
-  e2b_future_release(future);
-  if (terminal == NULL) return -1;
-  snprintf(terminal_id, sizeof terminal_id, "%s", e2b_terminal_id(terminal));
-  e2b_terminal_release(terminal);
-  return 0;
+  return scene_open(state) == 0 && scene_terminal_id(terminal_id) ? 0 : -1;
 }
 
 int main(void) {
