@@ -220,7 +220,7 @@ static void start_write(e2b__socket_t *socket) {
 static int give(void *ctx, const void *data, size_t len) {
   e2b__socket_t *socket = ctx;
   if (socket->broken || socket->shut) return E2B_ECLOSED;
-  if (socket->writing.len == 0 && socket->waiting.len == 0) {
+  if (socket->writing.len == 0) {
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)len);
     const int taken = uv_try_write((uv_stream_t *)&socket->tcp, &buf, 1);
     if (taken < 0 && taken != UV_EAGAIN) {

@@ -54,33 +54,36 @@ typedef struct e2b__socket_events {
 } e2b__socket_events_t;
 
 struct e2b__socket {
-  e2b__dialer_t *dialer;
-  const e2b__socket_events_t *events;
-  e2b__list_t node; /* in dialer->sockets */
-  e2b__socket_state_t state;
-  unsigned handles; /* of the loop, and lookups: until they are zero it is not gone */
-  uv_tcp_t tcp;
   uv_timer_t timer;
   uv_write_t write;       /* of `writing` */
+  e2b__list_t node;       /* of the dialer's */
   struct e2b__dial *dial; /* until it is open */
-  e2b__tls_t *tls;        /* NULL: plain */
-  const char *input;      /* arrived and not taken */
-  size_t input_len;
-  e2b__buffer_t held;    /* the same, kept over a turn of the loop */
-  e2b__buffer_t waiting; /* to be written after `writing` */
-  e2b__buffer_t writing; /* the loop has it */
-  e2b__task_t task;      /* tells what happened inside a function */
-  char *why;             /* of the failure; NULL: none, or no memory for it */
+  e2b__task_t task;       /* tells what happened inside a function */
+  char *why;              /* of the failure; NULL: none, or no memory for it */
   int failure;
   e2b_clock_t clock;
+  unsigned handles;      /* of the loop, and lookups: until they are zero it is not gone */
+  e2b__buffer_t waiting; /* to be written after `writing`; empty when that is */
+
+  /* What a message looks at lies together, from here on into the owner: of thousands of
+   * connections nothing is in a cache any more when its next message comes. */
+  e2b__buffer_t writing; /* the loop has it */
+  uv_tcp_t tcp;
+  e2b__dialer_t *dialer;
+  const e2b__socket_events_t *events;
+  e2b__socket_state_t state;
   int read_error; /* of libuv; UV_EOF: the peer's end */
   bool paused;
   bool reading;
   bool resumed; /* on_readable is owed */
   bool broken;  /* writing has failed: reading will tell why */
   bool quick_ack;
-  bool shut;  /* our end was sent */
-  bool holds; /* keeps the loop running */
+  bool shut;         /* our end was sent */
+  bool holds;        /* keeps the loop running */
+  e2b__tls_t *tls;   /* NULL: plain */
+  const char *input; /* arrived and not taken */
+  size_t input_len;
+  e2b__buffer_t held; /* the same, kept over a turn of the loop */
 };
 
 typedef struct e2b__socket_target {

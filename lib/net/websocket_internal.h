@@ -40,34 +40,32 @@ typedef struct e2b__upgrade {
 } e2b__upgrade_t;
 
 struct e2b__websocket {
-  e2b__socket_t socket; /* first */
+  e2b__socket_t socket; /* first; what each message looks at ends it and goes on here */
+  e2b__websocket_state_t state;
+  uint8_t sending; /* kind of the message whose parts are being sent */
+  uint8_t kind;    /* of the message under way; 0: none */
+  bool begun;      /* a piece of it was handed on */
+  bool refused;    /* on_drain is owed */
+  bool paused;     /* wanted by the owner */
+  bool overdue;    /* a clock ran out; what waits in the socket may save it */
+  bool opened;
   const e2b__websocket_events_t *events;
   void *ctx;
-  e2b__websocket_state_t state;
-  e2b__upgrade_t *upgrade;
+  uint64_t received_ms; /* when something came */
+  size_t max_pending_bytes;
+  e2b__codec_t codec;
 
+  e2b__upgrade_t *upgrade;
   uint64_t ping_interval_ms;
   uint64_t liveness_ms;
   uint64_t close_timeout_ms;
-  size_t max_pending_bytes;
-  uint64_t received_ms; /* when something came */
   uint64_t pinged_ms;
-
-  e2b__codec_t codec;
   e2b__buffer_t message; /* as far as it is collected */
   size_t checked;        /* bytes of it that are UTF-8 */
-  uint8_t kind;          /* of the message under way; 0: none */
-  bool begun;            /* a piece of it was handed on */
-  uint8_t control_len;
-  char control[E2B__CONTROL_MAX + 1];
-
-  uint8_t sending; /* kind of the message whose parts are being sent */
-  bool refused;    /* on_drain is owed */
-  bool paused;     /* wanted by the owner */
-  bool opened;
-  bool overdue; /* a clock ran out; what waits in the socket may save it */
   unsigned close_code;
   uint8_t reason_at; /* in control */
+  uint8_t control_len;
+  char control[E2B__CONTROL_MAX + 1];
 };
 
 /* websocket.c */

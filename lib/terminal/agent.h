@@ -39,29 +39,31 @@ enum {
 #define E2B__AGENT_PROTOCOL "e2b-terminal.v1"
 
 typedef struct e2b__agent {
+  /* What a key looks at. */
   e2b__transport_t base;
   e2b__agent_state_t state;
   bool suspect;       /* the address: the last connection to it was refused */
   bool created;       /* the agent has the terminal: from now on it is attached to */
   uint8_t offset_len; /* of the bytes in front of output that have come */
   unsigned char offset[E2B__AGENT_OFFSET_BYTES];
+  uint32_t ring;
+  uint32_t window;
+  e2b__websocket_t *socket;
+  uint64_t acked;    /* what the agent was told of the terminal's offset */
+  uint64_t accepted; /* input: the first byte in `line` has this offset */
+  uint64_t sent;     /* input: what this connection was given */
+  e2b__line_t line;  /* typed, and not accepted */
+
   uint32_t liveness_ms;
   unsigned generation; /* of the address that is used */
   e2b__supervisor_t *supervisor;
   e2b__supervisor_wait_t wait;
-  e2b__websocket_t *socket;
   e2b__delay_t *clock; /* while ATTACHING */
   e2b__guest_t guest;  /* while LEAVING */
   char *id;            /* of the terminal */
   char writer[E2B__AGENT_NAME_SIZE];
   e2b__buffer_t request; /* the create, until it was answered */
   e2b__list_t signals;   /* that are not answered, oldest first */
-  uint32_t ring;
-  uint32_t window;
-  uint64_t acked;    /* what the agent was told of the terminal's offset */
-  uint64_t accepted; /* input: the first byte in `line` has this offset */
-  uint64_t sent;     /* input: what this connection was given */
-  e2b__line_t line;  /* typed, and not accepted */
 } e2b__agent_t;
 
 /* agent_receive.c */

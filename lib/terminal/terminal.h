@@ -37,25 +37,30 @@ typedef struct e2b__terminal_failure {
 /* Thousands of them are idle most of the time: whatever is needed only now and then is a pointer.
  */
 struct e2b_terminal {
-  unsigned refs;    /* of the memory */
-  unsigned handles; /* of these, the user's */
+  /* What a key looks at, and little else: a cache line. */
+  unsigned refs; /* of the memory */
   e2b__terminal_state_t state;
+  uint8_t kind;                /* e2b_transport_t, of the transport it has or had */
+  bool yielded;                /* a future has handed it out: on_closed is owed */
+  bool refused;                /* on_drain is owed */
+  bool paused;                 /* by the user */
+  bool resized;                /* in an outage: to be sent after it */
+  bool exited;                 /* `exit` is set */
+  bool steady;                 /* bytes came since it was connected: the next outage is a new one */
+  e2b__transport_t *transport; /* NULL when OVER */
+  uint64_t offset;             /* of the next byte of output; STARTING: of the first one wanted */
+  size_t write_limit;
+  e2b_terminal_data_cb on_data;
+  void *user_data;
+
+  unsigned handles; /* of `refs`, the user's */
   uint32_t pid;
   uint16_t cols;
   uint16_t rows;
-  uint8_t kind; /* e2b_transport_t, of the transport it has or had */
-  bool yielded; /* a future has handed it out: on_closed is owed */
-  bool refused; /* on_drain is owed */
-  bool paused;  /* by the user */
-  bool resized; /* in an outage: to be sent after it */
-  bool exited;  /* `exit` is set */
-  bool steady;  /* bytes came since it was connected: the next outage is a new one */
   e2b_sandbox_t *sandbox;
-  e2b__transport_t *transport; /* NULL when OVER */
   e2b__guest_t guest;
   e2b__terminal_spec_t *spec; /* until it has opened */
   e2b_future_t *starting;
-  uint64_t offset;     /* of the next byte of output; STARTING: of the first one wanted */
   e2b__list_t waiters; /* futures of the end */
   size_t waiting;
   e2b__task_t closed_task;
@@ -64,17 +69,14 @@ struct e2b_terminal {
   e2b_terminal_exit_t exit;
   e2b__terminal_failure_t *failure;
   e2b__outage_t *outage;
-  size_t write_limit;
   uint64_t reconnect_ms;
   uint64_t opened_ms; /* of the loop's clock */
-  e2b_terminal_data_cb on_data;
   e2b_terminal_gap_cb on_gap;
   e2b_terminal_exit_cb on_exit;
   e2b_terminal_error_cb on_lost;
   e2b_terminal_cb on_restored;
   e2b_terminal_cb on_drain;
   e2b_terminal_error_cb on_closed;
-  void *user_data;
 };
 
 /* spec.c */
