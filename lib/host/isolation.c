@@ -340,7 +340,10 @@ static bool try_isolation(e2b_host_t *host, e2b__host_isolation_t isolation, cha
   host->isolation = isolation;
   complaint[0] = '\0';
   words.list = e2b__arena_calloc(&arena, words.room, sizeof *words.list);
-  if (words.list == NULL || pipe2(out, O_CLOEXEC) != 0) return false;
+  if (words.list == NULL || pipe2(out, O_CLOEXEC) != 0) {
+    e2b__arena_free(&arena);
+    return false;
+  }
   add_launch(&words, host);
   add_all(&words, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--",
           "/proc/self/fd/4", "probe", identity_of(host), (char *)NULL);

@@ -395,11 +395,12 @@ static e2b__host_server_t *server_new(e2b_host_t *host, int fd, bool tls) {
   }
   server->host = host;
   server->tls = tls;
+  const e2b__listener_mark_t mark = e2b__listener_mark(fd);
   server->daemon = make_daemon(server, fd);
   if (server->daemon != NULL)
     info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-  else if (fd >= 0)
-    close(fd);
+  else
+    e2b__listener_close(&mark);
   if (info == NULL || uv_poll_init(host->loop, &server->poll, info->epoll_fd) != 0) {
     if (server->daemon != NULL) MHD_stop_daemon(server->daemon);
     e2b__free(server);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -80,4 +81,17 @@ unsigned e2b__listener_port(int fd) {
   if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) return 0;
   return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                              : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+e2b__listener_mark_t e2b__listener_mark(int fd) {
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) != 0) return (e2b__listener_mark_t){-1, 0, 0};
+  return (e2b__listener_mark_t){fd, st.st_dev, st.st_ino};
+}
+
+void e2b__listener_close(const e2b__listener_mark_t *mark) {
+  struct stat st;
+  if (mark->fd >= 0 && fstat(mark->fd, &st) == 0 && st.st_dev == mark->device &&
+      st.st_ino == mark->number)
+    close(mark->fd);
 }

@@ -3,6 +3,7 @@
 #define E2B_LIB_LISTEN_LISTENER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* The socket that a server of ours listens on; shared by the host and the web server. */
 
@@ -14,5 +15,17 @@ int e2b__listener_open(const char *listen_on, unsigned port_for_example, char *w
 char *e2b__listener_url(int fd, const char *scheme);
 /* 0 when it cannot be told. */
 unsigned e2b__listener_port(int fd);
+
+/* libmicrohttpd, given a socket to listen on, closes it in some of the ways in which it fails to
+ * start, and in others it does not: closing it then, again or not, must not hit another descriptor
+ * that has got its number. */
+typedef struct e2b__listener_mark {
+  int fd;
+  dev_t device;
+  ino_t number;
+} e2b__listener_mark_t;
+e2b__listener_mark_t e2b__listener_mark(int fd);
+/* Closes it if it is still that socket. */
+void e2b__listener_close(const e2b__listener_mark_t *mark);
 
 #endif

@@ -353,8 +353,12 @@ static int begin(e2b_web_t *web, int fd) {
   web->path = e2b__strdup(web->options.path);
   web->url = e2b__listener_url(fd, "http");
   if (web->path == NULL || web->url == NULL) return E2B_ENOMEM;
+  const e2b__listener_mark_t mark = e2b__listener_mark(fd);
   web->daemon = start_daemon(web, fd);
-  if (web->daemon == NULL) return E2B_ESYSTEM;
+  if (web->daemon == NULL) {
+    e2b__listener_close(&mark);
+    return E2B_ECLOSED;
+  }
   const union MHD_DaemonInfo *info = MHD_get_daemon_info(web->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info != NULL && uv_poll_init(web->loop, &web->poll, info->epoll_fd) == 0) return 0;
   MHD_stop_daemon(web->daemon);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <uv.h>
 
 #include "e2b/e2b.h"
+#include "listen/listener.h"
 #include "support/program.h"
 
 /* What the program e2b-host says to people: why it does not start, in one sentence, and what goes
@@ -34,6 +36,29 @@ static void complains(const char *const *args, int (*prepare)(void *), void *ctx
   if (got != status || strncmp(text, "e2b-host: ", 10) != 0 || strstr(text, words) == NULL ||
       len == 0 || strchr(text, '\n') != text + len - 1)
     fail_msg("status %d and '%s' were expected, not %d and: %s", status, words, got, text);
+}
+
+/* Whether or not whom it was given to has closed it. */
+static void a_socket_is_closed_once(void **state) {
+  char why[200];
+  int ends[2];
+  (void)state;
+  int fd = e2b__listener_open("127.0.0.1:0", 0, why, sizeof why);
+  assert_true(fd >= 0);
+  e2b__listener_mark_t mark = e2b__listener_mark(fd);
+  e2b__listener_close(&mark);
+  assert_int_equal(fcntl(fd, F_GETFD), -1);
+  fd = e2b__listener_open("127.0.0.1:0", 0, why, sizeof why);
+  mark = e2b__listener_mark(fd);
+  close(fd);
+  assert_int_equal(pipe(ends), 0);
+  assert_true(ends[0] == fd || ends[1] == fd);
+  e2b__listener_close(&mark);
+  assert_true(fcntl(fd, F_GETFD) >= 0);
+  close(ends[0]);
+  close(ends[1]);
+  mark = e2b__listener_mark(-1);
+  e2b__listener_close(&mark);
 }
 
 static void options(void **state) {
@@ -245,9 +270,13 @@ static int watch(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(options),           cmocka_unit_test(help),
-      cmocka_unit_test(busy_port),         cmocka_unit_test(no_permission),
-      cmocka_unit_test(full_at_the_start), cmocka_unit_test(log_lines),
+      cmocka_unit_test(a_socket_is_closed_once),
+      cmocka_unit_test(options),
+      cmocka_unit_test(help),
+      cmocka_unit_test(busy_port),
+      cmocka_unit_test(no_permission),
+      cmocka_unit_test(full_at_the_start),
+      cmocka_unit_test(log_lines),
       cmocka_unit_test(full_later),
   };
   return cmocka_run_group_tests_name("start", tests, watch, NULL);
