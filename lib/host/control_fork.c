@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include "host/control.h"
-#include "host/link.h"
+#include "host/frozen.h"
 #include "host/snapshot.h"
 #include "host/tls.h"
-#include "host/tree.h"
 #include "host/waiter.h"
 
 /* Forks of a sandbox: its files are copied once, aside, and each fork starts cold from there. */
@@ -16,13 +10,8 @@
 enum { DEFAULT_LIFE_S = 15, MAX_FORKS = 100 };
 
 typedef struct forks {
-  uv_work_t work;
-  e2b_host_t *host;
+  e2b__host_frozen_t frozen;
   e2b__list_t waiters;
-  char sandbox_id[24];
-  char *from;
-  char *to;
-  int rc;
   int64_t life_s;
   int64_t count;
   int64_t waiting; /* for so many, and one more as long as they are being started */
@@ -30,8 +19,7 @@ typedef struct forks {
 } forks_t;
 
 static void forks_free(forks_t *forks) {
-  e2b__free(forks->from);
-  e2b__free(forks->to);
+  e2b__host_frozen_clear(&forks->frozen);
   e2b__free(forks);
 }
 
@@ -43,7 +31,8 @@ static void answer(e2b__host_request_t *request, const forks_t *forks) {
   e2b__json_open(&w, NULL, '[');
   for (int64_t i = 0; i < forks->count; i++) {
     const char *id = forks->ids[i];
-    e2b__host_sandbox_t *made = id[0] != '\0' ? e2b__host_sandbox_find_any(forks->host, id) : NULL;
+    e2b__host_sandbox_t *made =
+        id[0] != '\0' ? e2b__host_sandbox_find_any(forks->frozen.host, id) : NULL;
     e2b__json_open(&w, NULL, '{');
     if (made != NULL) {
       e2b__host_put_sandbox(&w, "sandbox", made, e2b__host_tls_domain_of(request));
@@ -64,9 +53,9 @@ static void one_less(forks_t *forks) {
   if (--forks->waiting > 0) return;
   while ((request = e2b__host_waiter_take(&forks->waiters)) != NULL)
     answer(request, forks);
-  if (forks->rc == 0) {
-    e2b__host_snapshot_discard(forks->host, forks->to);
-    forks->to = NULL;
+  if (forks->frozen.rc == 0) {
+    e2b__host_snapshot_discard(forks->frozen.host, forks->frozen.to);
+    forks->frozen.to = NULL;
   }
   forks_free(forks);
 }
@@ -79,8 +68,9 @@ static void on_ready(e2b__host_sandbox_t *sandbox, bool ok, void *data) {
 
 static void start_one(forks_t *forks, const e2b__host_sandbox_t *of, int64_t at) {
   e2b__host_sandbox_spec_t spec;
+  e2b_host_t *host = forks->frozen.host;
   /* Other calls may have taken the room while this one's files were copied. */
-  if (forks->host->sandbox_count >= forks->host->max_sandboxes) return;
+  if (host->sandbox_count >= host->max_sandboxes) return;
   memset(&spec, 0, sizeof spec);
   spec.template = of->template;
   spec.timeout_s = forks->life_s;
@@ -95,9 +85,9 @@ static void start_one(forks_t *forks, const e2b__host_sandbox_t *of, int64_t at)
   spec.pause_memory = of->pause_memory;
   spec.auto_resume = of->auto_resume;
   spec.snapshot_id = of->snapshot_id != NULL ? of->snapshot_id : of->template->name;
-  spec.snapshot_dir = forks->to;
+  spec.snapshot_dir = forks->frozen.to;
   forks->waiting++;
-  e2b__host_sandbox_t *made = e2b__host_sandbox_create(forks->host, &spec, on_ready, forks);
+  e2b__host_sandbox_t *made = e2b__host_sandbox_create(host, &spec, on_ready, forks);
   if (made != NULL) {
     memcpy(forks->ids[at], made->id, sizeof forks->ids[at]);
     return;
@@ -108,43 +98,13 @@ static void start_one(forks_t *forks, const e2b__host_sandbox_t *of, int64_t at)
   forks->waiting--;
 }
 
-static void do_copy(uv_work_t *work) {
-  forks_t *forks = E2B__CONTAINER(work, forks_t, work);
-  forks->rc = e2b__host_tree_copy(forks->from, forks->to);
-  if (forks->rc != 0) e2b__host_tree_remove(AT_FDCWD, forks->to);
-}
-
-static void on_copied(uv_work_t *work, int status) {
-  forks_t *forks = E2B__CONTAINER(work, forks_t, work);
-  e2b_host_t *host = forks->host;
-  e2b__host_sandbox_t *of = e2b__host_sandbox_find_any(host, forks->sandbox_id);
-  if (of != NULL && --of->copies == 0 && of->state == E2B__SANDBOX_RUNNING)
-    e2b__host_link_signal(of->link, E2B__SPAWNER_EVERYBODY, SIGCONT);
+static void on_copied(e2b__host_frozen_t *frozen, e2b__host_sandbox_t *of) {
+  forks_t *forks = E2B__CONTAINER(frozen, forks_t, frozen);
+  bool good = of != NULL && frozen->rc == 0 && !frozen->host->closing;
   forks->waiting = 1;
-  bool good = of != NULL && status == 0 && forks->rc == 0 && !host->closing;
   for (int64_t i = 0; good && i < forks->count; i++)
     start_one(forks, of, i);
   one_less(forks);
-  e2b__host_handle_closed(host);
-}
-
-static bool begin(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox, forks_t *forks) {
-  e2b_host_t *host = request->host;
-  bool isolated = host->isolation != E2B__ISOLATION_NONE;
-  char id[24], parent[4096];
-  if (e2b__host_random_id(id, 20) != 0) return false;
-  snprintf(parent, sizeof parent, "%s/snapshots", host->state_dir);
-  mkdir(parent, 0700);
-  forks->from = e2b__format("%s/%s", sandbox->dir, isolated ? "root" : "home");
-  forks->to = e2b__format("%s/snapshots/%s", host->state_dir, id);
-  if (forks->from == NULL || forks->to == NULL) return false;
-  memcpy(forks->sandbox_id, sandbox->id, sizeof forks->sandbox_id);
-  if (uv_queue_work(host->loop, &forks->work, do_copy, on_copied) != 0) return false;
-  e2b__host_handle_opened(host);
-  sandbox->copies++;
-  e2b__host_link_signal(sandbox->link, E2B__SPAWNER_EVERYBODY, SIGSTOP);
-  e2b__host_wait_in(request, &forks->waiters);
-  return true;
 }
 
 /* False: answered. */
@@ -183,10 +143,12 @@ void e2b__host_fork(e2b__host_request_t *request, const char *id, const cJSON *b
   forks_t *forks = e2b__calloc(1, sizeof *forks);
   if (forks != NULL) {
     e2b__list_init(&forks->waiters);
-    forks->host = request->host;
     forks->life_s = life;
     forks->count = count;
-    if (begin(request, sandbox, forks)) return;
+    if (e2b__host_frozen_begin(&forks->frozen, sandbox, on_copied) == 0) {
+      e2b__host_wait_in(request, &forks->waiters);
+      return;
+    }
     forks_free(forks);
   }
   e2b__host_answer_error(request, 500, "Failed to fork the sandbox");

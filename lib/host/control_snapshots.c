@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include <fcntl.h>
-#include <signal.h>
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 #include "host/control.h"
-#include "host/link.h"
+#include "host/frozen.h"
 #include "host/snapshot.h"
-#include "host/tree.h"
 #include "host/waiter.h"
 
 /* Snapshots are made, listed, looked at and removed. */
@@ -16,15 +12,10 @@
 enum { MAX_NAME = 128 };
 
 typedef struct copy {
-  uv_work_t work;
-  e2b_host_t *host;
+  e2b__host_frozen_t frozen;
   e2b__list_t waiters;
-  char sandbox_id[24];
   char name[MAX_NAME + 1]; /* "": none */
   char tag[MAX_NAME + 1];
-  char *from;
-  char *to;
-  int rc;
 } copy_t;
 
 /* ---- shown ---- */
@@ -47,19 +38,15 @@ static void put_snapshot(e2b__json_writer_t *w, const e2b__host_snapshot_t *snap
 
 /* ---- made ---- */
 
-static void do_copy(uv_work_t *work) {
-  copy_t *copy = E2B__CONTAINER(work, copy_t, work);
-  copy->rc = e2b__host_tree_copy(copy->from, copy->to);
-  if (copy->rc != 0) e2b__host_tree_remove(AT_FDCWD, copy->to);
-}
-
 static void answer_copy(e2b__host_request_t *request, const copy_t *copy,
                         e2b__host_snapshot_t *snapshot) {
   e2b__buffer_t out = E2B__BUFFER_INIT(E2B__HOST_JSON_CEILING);
   e2b__json_writer_t w;
   if (snapshot == NULL) {
     e2b__host_answer_error(request, 500, "Failed to create snapshot: %s",
-                           copy->rc != 0 ? strerror(-copy->rc) : "the sandbox ended meanwhile");
+                           copy->frozen.rc != 0 && copy->frozen.rc != -ESRCH
+                               ? strerror(-copy->frozen.rc)
+                               : "the sandbox ended meanwhile");
     return;
   }
   e2b__json_begin(&w, &out);
@@ -68,34 +55,29 @@ static void answer_copy(e2b__host_request_t *request, const copy_t *copy,
 }
 
 static void copy_free(copy_t *copy) {
-  e2b__free(copy->from);
-  e2b__free(copy->to);
+  e2b__host_frozen_clear(&copy->frozen);
   e2b__free(copy);
 }
 
-static void on_copied(uv_work_t *work, int status) {
-  copy_t *copy = E2B__CONTAINER(work, copy_t, work);
-  e2b_host_t *host = copy->host;
-  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(host, copy->sandbox_id);
+static void on_copied(e2b__host_frozen_t *frozen, e2b__host_sandbox_t *sandbox) {
+  copy_t *copy = E2B__CONTAINER(frozen, copy_t, frozen);
+  e2b_host_t *host = frozen->host;
   e2b__host_snapshot_t *snapshot = NULL;
   e2b__host_request_t *request;
-  if (sandbox != NULL && --sandbox->copies == 0 && sandbox->state == E2B__SANDBOX_RUNNING)
-    e2b__host_link_signal(sandbox->link, E2B__SPAWNER_EVERYBODY, SIGCONT);
-  if (sandbox != NULL && status == 0 && copy->rc == 0) {
+  if (sandbox != NULL && frozen->rc == 0) {
     snapshot = e2b__host_snapshot_add(sandbox, copy->name[0] != '\0' ? copy->name : NULL, copy->tag,
-                                      copy->to);
-    copy->to = NULL;
+                                      frozen->to);
+    frozen->to = NULL;
   }
   if (snapshot != NULL)
-    E2B__HOST_LOG(host, INFO, "sandbox %s: snapshot %s made", copy->sandbox_id, snapshot->id);
-  if (copy->rc == 0 && copy->to != NULL) {
-    e2b__host_snapshot_discard(host, copy->to);
-    copy->to = NULL;
+    E2B__HOST_LOG(host, INFO, "sandbox %s: snapshot %s made", frozen->sandbox_id, snapshot->id);
+  if (frozen->rc == 0 && frozen->to != NULL) {
+    e2b__host_snapshot_discard(host, frozen->to);
+    frozen->to = NULL;
   }
   while ((request = e2b__host_waiter_take(&copy->waiters)) != NULL)
     answer_copy(request, copy, snapshot);
   copy_free(copy);
-  e2b__host_handle_closed(host);
 }
 
 static bool is_name(const char *text, size_t len) {
@@ -120,28 +102,6 @@ static bool take_name(e2b__host_request_t *request, const cJSON *body, copy_t *c
   return true;
 }
 
-/* Stopped while it is copied, so that the files fit together. */
-static bool begin(e2b__host_request_t *request, e2b__host_sandbox_t *sandbox, copy_t *copy) {
-  e2b_host_t *host = request->host;
-  char id[24];
-  if (e2b__host_random_id(id, 20) != 0) return false;
-  bool isolated = host->isolation != E2B__ISOLATION_NONE;
-  char *parent = e2b__format("%s/snapshots", host->state_dir);
-  copy->host = host;
-  copy->from = e2b__format("%s/%s", sandbox->dir, isolated ? "root" : "home");
-  copy->to = e2b__format("%s/snapshots/%s", host->state_dir, id);
-  if (parent != NULL) mkdir(parent, 0700);
-  e2b__free(parent);
-  if (copy->from == NULL || copy->to == NULL) return false;
-  memcpy(copy->sandbox_id, sandbox->id, sizeof copy->sandbox_id);
-  if (uv_queue_work(host->loop, &copy->work, do_copy, on_copied) != 0) return false;
-  e2b__host_handle_opened(host);
-  sandbox->copies++;
-  e2b__host_link_signal(sandbox->link, E2B__SPAWNER_EVERYBODY, SIGSTOP);
-  e2b__host_wait_in(request, &copy->waiters);
-  return true;
-}
-
 void e2b__host_snapshot_make(e2b__host_request_t *request, const char *id, const cJSON *body) {
   e2b__host_sandbox_t *sandbox = e2b__host_control_find(request, id);
   if (sandbox == NULL) return;
@@ -158,9 +118,11 @@ void e2b__host_snapshot_make(e2b__host_request_t *request, const char *id, const
   e2b__list_init(&copy->waiters);
   if (!take_name(request, body, copy)) {
     copy_free(copy);
-  } else if (!begin(request, sandbox, copy)) {
+  } else if (e2b__host_frozen_begin(&copy->frozen, sandbox, on_copied) != 0) {
     copy_free(copy);
     e2b__host_answer_error(request, 500, "Failed to create snapshot");
+  } else {
+    e2b__host_wait_in(request, &copy->waiters);
   }
 }
 

@@ -44,7 +44,8 @@ int e2b__host_link_listen(struct e2b__host_link *link, unsigned port, e2b__host_
 /* The machine's id of the first process; 0 when it has ended. */
 int e2b__host_link_pid(const struct e2b__host_link *link);
 void e2b__host_link_signal(struct e2b__host_link *link, int pid, int signal);
-/* The same; `start` is done when the signal was sent. */
+/* The same; `start` is done when the signal was sent, and of SIGSTOP to everybody when they have
+ * stopped. */
 int e2b__host_link_signal_then(struct e2b__host_link *link, int pid, int signal,
                                e2b__host_start_t *start);
 /* Lets the spawner go: its socket is closed, so it ends and takes everything with it. The sandbox's

@@ -105,7 +105,8 @@ void e2b__host_resume_begin(e2b__host_sandbox_t *sandbox, int64_t seconds, bool 
   if (reboot && !sandbox->cold) end_processes(sandbox);
   if ((reboot || sandbox->cold) && e2b__host_boot_id_write(sandbox) != 0)
     E2B__HOST_LOG(sandbox->host, WARN, "sandbox %s: keeps its old boot_id", sandbox->id);
-  signal_all(sandbox, SIGCONT);
+  /* A copy that is being made lets them go on itself. */
+  if (sandbox->copies == 0) signal_all(sandbox, SIGCONT);
   e2b__host_alarm_set(&sandbox->host->alarms, &sandbox->transition, HOLD_MS, on_resumed);
 }
 

@@ -84,7 +84,6 @@ typedef struct e2b__spawner_listen {
   uint32_t port;
 } e2b__spawner_listen_t;
 
-/* As a pid: all processes but the spawner. Lower ones are process groups, as for kill(). */
 /* Its files have grown past the limit, or are within it again. */
 typedef struct e2b__spawner_disk {
   uint32_t type;
@@ -92,11 +91,13 @@ typedef struct e2b__spawner_disk {
   uint32_t killed; /* all processes were */
 } e2b__spawner_disk_t;
 
+/* As a pid: all processes but the spawner. Lower ones are process groups, as for kill(). */
 enum { E2B__SPAWNER_EVERYBODY = -1 };
 
 typedef struct e2b__spawner_signal {
   uint32_t type;
-  uint32_t id; /* 0: no answer; else STARTED says that the signal was sent */
+  uint32_t id; /* 0: no answer; else STARTED says that the signal was sent; of SIGSTOP to
+                  everybody, that they have stopped */
   int32_t pid;
   int32_t signal;
 } e2b__spawner_signal_t;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/wire.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "host/link.h"
 #include "proto/json.h"
 
 /* Snapshots: made, named, tagged, listed, started from, removed. */
@@ -102,6 +104,48 @@ static void holes_in_files_stay_holes(void **state) {
   char path[300];
   snprintf(path, sizeof path, "/templates/%s", bare);
   gives("DELETE", path, "", 204);
+}
+
+/* The spawner: what the process that the host started has for a child. */
+static pid_t first_process(void) {
+  e2b__host_sandbox_t *sandbox = e2b__host_sandbox_find_any(wire.server.host, wire.sandbox);
+  char path[64];
+  long pid = e2b__host_link_pid(sandbox->link), child = 0;
+  snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", pid, pid);
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  assert_int_equal(fscanf(file, "%ld", &child), 1);
+  fclose(file);
+  return (pid_t)child;
+}
+
+/* Nothing is copied before the programs have stopped, of which the spawner's word is the proof. */
+static void files_are_of_one_moment(void **state) {
+  (void)state;
+  if (wire.server.host->isolation == E2B__ISOLATION_NONE) skip();
+  wire_shell("(while :; do echo >>/tmp/beats; sleep 0.02; done) >/dev/null 2>&1 &");
+  char id[64], path[300];
+  memcpy(id, wire.sandbox, sizeof id);
+  pid_t spawner = first_process();
+  assert_int_equal(kill(spawner, SIGSTOP), 0);
+  snprintf(path, sizeof path, "/sandboxes/%s/snapshots", id);
+  wire.sandbox[0] = '\0';
+  wire_exchange_t *exchange = wire_begin("POST", path, "application/json", "{}", 2, NULL);
+  wire_turn_for(400);
+  bool early = exchange->done;
+  assert_int_equal(kill(spawner, SIGCONT), 0);
+  assert_false(early);
+  while (!exchange->done)
+    wire_turn();
+  memcpy(wire.sandbox, id, sizeof id);
+  assert_int_equal(exchange->status, 201);
+  cJSON *made = e2b__json_parse(exchange->body.data, exchange->body.len);
+  const char *snapshot = e2b__json_string(made, "snapshotID", "");
+  wire_shell("n=$(wc -l </tmp/beats); until [ $(wc -l </tmp/beats) -gt $n ]; do sleep 0.02; done");
+  snprintf(path, sizeof path, "/templates/%.*s", (int)strcspn(snapshot, ":"), snapshot);
+  gives("DELETE", path, "", 204);
+  cJSON_Delete(made);
+  wire_end(exchange);
 }
 
 static void names_and_tags(void **state) {
@@ -256,6 +300,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WIRE_TEST(files_come_back),
       WIRE_TEST(holes_in_files_stay_holes),
+      WIRE_TEST(files_are_of_one_moment),
       WIRE_TEST(names_and_tags),
       WIRE_TEST(pages),
       WIRE_TEST(one_that_goes_while_another_starts_from_it_is_whole),

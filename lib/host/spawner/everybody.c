@@ -4,24 +4,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/spawner/spawner.h"
 
 /* A signal to all of the sandbox but the spawner. */
 
-enum { MAX_PROCESSES = 4096, MAX_ROUNDS = 50 };
+enum { MAX_PROCESSES = 4096, MAX_ROUNDS = 50, STOP_ROUNDS = 500, STOP_PAUSE_NS = 1000000 };
 
-static pid_t parent_of(const char *pid) {
-  char path[300], line[512];
-  int parent = 0;
-  snprintf(path, sizeof path, "/proc/%s/stat", pid);
+/* The third and fourth field of a `stat`; false: it has gone. */
+static bool read_stat(const char *path, char *state, int *parent) {
+  char line[512];
   FILE *file = fopen(path, "re");
-  if (file == NULL) return 0;
+  if (file == NULL) return false;
   char *name_end = fgets(line, sizeof line, file) != NULL ? strrchr(line, ')') : NULL;
   fclose(file);
-  if (name_end == NULL || sscanf(name_end + 1, " %*c %d", &parent) != 1) return 0;
-  return parent;
+  return name_end != NULL && sscanf(name_end + 1, " %c %d", state, parent) == 2;
+}
+
+static pid_t parent_of(const char *pid) {
+  char path[300], state;
+  int parent = 0;
+  snprintf(path, sizeof path, "/proc/%s/stat", pid);
+  return read_stat(path, &state, &parent) ? parent : 0;
 }
 
 static size_t read_processes(pid_t (*pairs)[2]) {
@@ -68,6 +74,43 @@ static void signal_descendants(int signal_number) {
       if (done_count < MAX_PROCESSES) done[done_count++] = pairs[i][0];
     }
   } while (done_count > before && ++round < MAX_ROUNDS);
+}
+
+/* ---- until it has had its effect ---- */
+
+/* A thread that runs, on another processor say, stops when the kernel next comes by. */
+static bool has_stopped(pid_t pid) {
+  char path[600], state;
+  int parent;
+  bool stopped = true;
+  struct dirent *entry;
+  snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+  DIR *tasks = opendir(path);
+  while (tasks != NULL && stopped && (entry = readdir(tasks)) != NULL) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%d/task/%s/stat", (int)pid, entry->d_name);
+    stopped = !read_stat(path, &state, &parent) || strchr("TtZXx", state) != NULL;
+  }
+  if (tasks != NULL) closedir(tasks);
+  return stopped;
+}
+
+static bool have_stopped(e2b__spawner_identity_t identity) {
+  static pid_t pairs[MAX_PROCESSES][2];
+  size_t count = read_processes(pairs);
+  for (size_t i = 0; i < count; i++) {
+    if (identity == E2B__IDENTITY_CALLER && !is_descendant(pairs, count, pairs[i][0], getpid()))
+      continue;
+    if (!has_stopped(pairs[i][0])) return false;
+  }
+  return true;
+}
+
+/* Not for ever: one that waits for its child to run a program cannot stop before that does. */
+void e2b__spawner_await_stop(e2b__spawner_identity_t identity) {
+  const struct timespec pause = {0, STOP_PAUSE_NS};
+  for (int round = 0; round < STOP_ROUNDS && !have_stopped(identity); round++)
+    nanosleep(&pause, NULL);
 }
 
 void e2b__spawner_signal_everybody(int signal_number, e2b__spawner_identity_t identity) {

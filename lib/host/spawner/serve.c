@@ -176,6 +176,8 @@ static int handle_packet(char *packet, size_t len, int fd, e2b__spawner_identity
     if (request.pid == E2B__SPAWNER_EVERYBODY)
       e2b__spawner_signal_everybody(request.signal, identity);
     if (request.id == 0) return 0;
+    if (request.pid == E2B__SPAWNER_EVERYBODY && request.signal == SIGSTOP)
+      e2b__spawner_await_stop(identity);
     e2b__spawner_started_t answer = {E2B__SPAWNER_STARTED, request.id, 0, 0, 0};
     return send_packet(&answer, sizeof answer, NULL, 0);
   }

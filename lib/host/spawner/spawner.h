@@ -99,5 +99,7 @@ int e2b__spawner_write_proc(pid_t pid, const char *name, const char *text);
 
 /* To every process of the sandbox but this one. */
 void e2b__spawner_signal_everybody(int signal_number, e2b__spawner_identity_t identity);
+/* After SIGSTOP: returns when all have stopped, or after half a second. */
+void e2b__spawner_await_stop(e2b__spawner_identity_t identity);
 
 #endif
