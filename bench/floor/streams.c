@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Many commands that print once a second, each event decoded:  streams streams=N seconds=S
  * Over HTTP/1.1 every stream has a connection of its own, and curl is told so. Over HTTP/2 a
- * connection is opened, and when it is up filled with 100 streams before the next is. */
+ * connection is opened, and when it is up filled before the next is; with no more than 16 streams,
+ * since whatever comes in on it, curl runs all that it carries. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "events.h"
 #include "multi.h"
 
-enum { A_CONNECTION = 100 };
+enum { A_CONNECTION = 16, UPLOAD_BUFFER = 16384 };
 
 typedef struct stream {
   CURL *easy;
@@ -19,6 +20,7 @@ typedef struct stream {
 
 static multi_t multi;
 static stream_t *streams;
+static CURLSH *share;
 static struct curl_slist *headers;
 static char url[512], body[256];
 static size_t body_len;
@@ -43,7 +45,8 @@ static void open_next(void) {
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, stream);
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 1024L);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+  curl_easy_setopt(easy, CURLOPT_SHARE, share); /* room for TLS sessions once, not in each */
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, !http2 || opened % A_CONNECTION == 0 ? 1L : 0L);
   opened++;
   waiting++;
@@ -69,6 +72,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   if (!started && e->started) {
     waiting--;
     to_open--;
+    /* Frees it: the request is out. */
+    curl_easy_setopt(stream->easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
   }
   for (size_t at = 0; at + 17 <= e->output_len; at += 17) {
     bench_latency(bench_now_us() - strtoull(e->output + at, NULL, 10));
@@ -102,6 +107,9 @@ int main(int argc, char **argv) {
   headers = multi_stream_headers();
   body_len = multi_start_body("tick", body, sizeof body);
   multi_init(&multi, (long)wanted + 10, on_done);
+  curl_multi_setopt(multi.curl, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)A_CONNECTION);
+  share = curl_share_init();
+  curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   streams = calloc(wanted, sizeof *streams);
   if (streams == NULL) bench_die("out of memory");
   const uint64_t before = bench_resident_bytes();

@@ -3,14 +3,22 @@
 
 /* An exchange as curl sees it: what curl is told, and what it calls back with. */
 
+enum { SMALL_BUFFER = 16 * 1024 };
+
 /* --- curl's callbacks --- */
 
-/* A stream that has begun keeps no room of its own for what curl may say when it breaks: there may
- * be thousands, and idle. */
-static void share_words(e2b__exchange_t *exchange) {
+/* A stream that has begun keeps no room for what curl may say when it breaks, nor for a request
+ * that is out: there may be thousands, and idle. */
+static void give_room_back(e2b__exchange_t *exchange) {
+  const e2b__http_request_t *request = &exchange->request;
   curl_easy_setopt(exchange->easy, CURLOPT_ERRORBUFFER, exchange->http->why);
   e2b__free(exchange->why);
   exchange->why = NULL;
+  curl_off_t sent = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  if (request->source != NULL || (uint64_t)sent != request->body_len) return;
+  /* Whoever sets its size has curl drop the buffer, which 7.88 has for each handle, to the end. */
+  curl_easy_setopt(exchange->easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SMALL_BUFFER);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
@@ -23,7 +31,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   exchange->http->stats.received += count;
   e2b__exchange_touch(exchange);
   if (first && exchange->request.first_event_ms != 0) e2b__exchange_arm(exchange);
-  if (first && exchange->request.stream) share_words(exchange);
+  if (first && exchange->request.stream) give_room_back(exchange);
   int rc =
       exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
@@ -172,6 +180,7 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   const e2b__http_options_t *options = &http->options;
   CURLcode rc = set_tls(easy, options);
   SET(easy, CURLOPT_NOSIGNAL, 1L);
+  SET(easy, CURLOPT_SHARE, http->share);
   SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L); /* the cache is ours, see origin.c */
   SET(easy, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 200L);
@@ -231,7 +240,6 @@ static CURLcode set_exchange(e2b__exchange_t *exchange) {
   return rc;
 }
 
-enum { SMALL_BUFFER = 16 * 1024 };
 /* What the kernel copies out of the nearest cache: at 64 KB, a gigabyte costs a tenth more. */
 enum { UPLOAD_BUFFER = 32 * 1024 };
 

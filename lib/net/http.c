@@ -266,7 +266,10 @@ int e2b__http_socket_close(void *ctx, curl_socket_t fd) {
 
 static bool multi_init(e2b__http_t *http) {
   http->multi = curl_multi_init();
-  if (http->multi == NULL) return false;
+  http->share = curl_share_init();
+  if (http->multi == NULL || http->share == NULL) return false;
+  /* Each handle would have room for eight sessions of its own, and none of another handle's. */
+  curl_share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   return curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) == CURLM_OK &&
          curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http) == CURLM_OK &&
          curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
@@ -320,7 +323,8 @@ e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *a
   e2b__list_init(&http->runnable);
   e2b__task_init(&http->settle, on_settle);
   if (!find_proxy(http) || !multi_init(http)) {
-    if (http->multi != NULL) curl_multi_cleanup(http->multi);
+    curl_multi_cleanup(http->multi);
+    curl_share_cleanup(http->share);
     e2b__free(http->proxy_host);
     e2b__free(http);
     return NULL;
@@ -358,6 +362,7 @@ void e2b__http_close(e2b__http_t *http, void (*closed)(void *ctx), void *ctx) {
   e2b__queue_cancel(&http->settle);
   e2b__origins_free(http);
   curl_multi_cleanup(http->multi); /* closes the connections, and with them the polls */
+  curl_share_cleanup(http->share);
   for (size_t fd = 0; fd < http->polls_size; fd++) {
     if (http->polls[fd] != NULL) uv_close((uv_handle_t *)&http->polls[fd]->handle, on_poll_closed);
   }

@@ -22,6 +22,7 @@ struct e2b__http {
   uint16_t proxy_port;
 
   CURLM *multi;
+  CURLSH *share;       /* of the handles: TLS sessions */
   uv_timer_t timer;    /* curl's */
   e2b__wheel_t clocks; /* of the exchanges */
   uv_timer_t clocks_timer;
@@ -42,6 +43,8 @@ struct e2b__http {
   e2b__origin_t *origins[64]; /* by hash */
   e2b__list_t runnable;       /* origins with somebody in line who may go */
   size_t short_in_flight;
+  size_t on_way; /* let in, and not on a connection yet */
+  size_t places; /* of a connection over HTTP/2: what curl was told */
 
   e2b__http_stats_t stats;
   bool closing;
@@ -87,6 +90,7 @@ struct e2b__exchange {
   bool dialled;              /* opened a socket of its own */
   bool connecting;           /* since activity_ms */
   bool connected;            /* the request may be on the wire */
+  bool on_way;               /* counted in http->on_way */
   bool connector;            /* opens a connection that others wait for */
   bool fresh;                /* not on a connection that is up */
   bool impatient;            /* has waited in line for long enough */

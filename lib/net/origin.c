@@ -13,11 +13,16 @@
  *     has waited for PATIENCE_MS goes all the same, on connections of its own; so the ceiling
  *     delays a call by that and the opening of a connection, however far away the server is;
  *   - over TLS, where it may become HTTP/2, the first exchange opens a connection alone, and the
- *     others follow when it is up, up to the number of streams that a connection carries. The next
- *     connection is opened the same way, before the last is full. */
+ *     others follow when it is up, up to the number of streams that a connection carries. Further
+ *     connections are opened the same way, several at once when many streams wait;
+ *   - while there are many long streams, a connection carries few: whatever comes in on it, curl
+ *     runs every transfer that it carries. */
 
 enum {
   STREAMS_A_CONNECTION = 100, /* what servers allow: 100, 128 or 250 */
+  MANY_STREAMS = 100,
+  OF_MANY_A_CONNECTION = 16,
+  CONNECTORS = 8,
   PATIENCE_MS = 100,
   ADDRESSES_LAST_MS = 60000,
   ASKED_AT_ONCE = 16
@@ -37,12 +42,13 @@ struct e2b__origin {
   origin_version version;
   e2b__list_t line;
   e2b__list_t resolving;
+  size_t waiting; /* in line */
   size_t in_flight;
   size_t most_in_flight;  /* at once, ever */
   size_t short_in_flight; /* of those in flight now, over HTTP/2 */
-  size_t capacity;        /* streams that the connections which are up carry; HTTP/2 and UNKNOWN */
+  size_t connections;     /* that are up; HTTP/2 and UNKNOWN */
+  size_t connectors;      /* on their way */
   bool admitting;         /* in use by the loop that lets in */
-  bool connecting;        /* a connector is on its way */
   const char *dial_host;  /* the name to resolve: its own, or the proxy's */
   uint16_t dial_port;
   bool needs_no_lookup;
@@ -164,8 +170,15 @@ int e2b__origin_enter(e2b__exchange_t *exchange) {
   exchange->origin = origin;
   e2b__list_append(&origin->line, &exchange->line);
   exchange->http->stats.waiting++;
+  origin->waiting++;
   make_runnable(origin);
   return 0;
+}
+
+/* It is on a connection, or will not be. */
+static void off_its_way(e2b__exchange_t *exchange) {
+  if (exchange->on_way) exchange->http->on_way--;
+  exchange->on_way = false;
 }
 
 void e2b__origin_leave(e2b__exchange_t *exchange) {
@@ -174,13 +187,15 @@ void e2b__origin_leave(e2b__exchange_t *exchange) {
   e2b__list_remove(&exchange->line);
   if (exchange->state == E2B__EXCHANGE_WAITING) {
     exchange->http->stats.waiting--;
+    origin->waiting--;
   } else {
+    off_its_way(exchange);
     origin->in_flight--;
     exchange->http->stats.in_flight--;
     if (exchange->request.stream) exchange->http->stats.streams--;
     if (exchange->place != NULL) --*exchange->place;
-    if (exchange->connector) origin->connecting = false;
-    if (origin->in_flight == 0) origin->capacity = 0; /* the connections may go at any time now */
+    if (exchange->connector) origin->connectors--;
+    if (origin->in_flight == 0) origin->connections = 0; /* they may go at any time now */
   }
   make_runnable(origin);
   exchange->origin = NULL;
@@ -209,10 +224,11 @@ uint64_t e2b__origin_patience(const e2b__exchange_t *exchange) {
 
 void e2b__origin_connected(e2b__exchange_t *exchange) {
   e2b__origin_t *origin = exchange->origin;
+  off_its_way(exchange);
   if (origin == NULL || !exchange->connector) return;
   exchange->connector = false;
-  origin->connecting = false;
-  origin->capacity += STREAMS_A_CONNECTION;
+  origin->connectors--;
+  origin->connections++;
   make_runnable(origin);
   e2b__queue_push(origin->http->queue, &origin->http->settle);
 }
@@ -304,8 +320,18 @@ static bool find_place(e2b__origin_t *origin, e2b__exchange_t *exchange) {
   return true;
 }
 
+/* Whether the connections under way will do for those in line. Of the first nobody knows what it
+ * will be, and short ones may not need the place by then. */
+static bool enough_connectors(const e2b__origin_t *origin, const e2b__exchange_t *exchange) {
+  if (origin->connectors == 0) return false;
+  return origin->connections == 0 || !exchange->request.stream ||
+         origin->connectors >= CONNECTORS ||
+         origin->connectors * origin->http->places >= origin->waiting;
+}
+
 /* May the first in line go? If it has to open a connection of its own, it is marked. */
 static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
+  const e2b__http_t *http = origin->http;
   if (!find_place(origin, exchange)) return WAIT_FOR_PLACE;
   if (origin->version == HTTP_1) {
     /* No more connections were ever opened than were in use at once: with all of them in use curl
@@ -313,14 +339,14 @@ static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
     exchange->fresh = origin->in_flight >= origin->most_in_flight;
     return GO;
   }
-  if (origin->in_flight < origin->capacity) return GO;
-  if (origin->connecting) {
+  if (origin->in_flight < origin->connections * http->places) return GO;
+  if (enough_connectors(origin, exchange)) {
     exchange->place = NULL;
     return WAIT_FOR_CONNECTION;
   }
-  origin->connecting = true;
+  origin->connectors++;
   exchange->connector = true;
-  exchange->fresh = origin->capacity > 0;
+  exchange->fresh = origin->connections > 0;
   return GO;
 }
 
@@ -328,7 +354,10 @@ static void let_in(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
   e2b__list_remove(&exchange->line);
   http->stats.waiting--;
+  exchange->origin->waiting--;
   http->stats.in_flight++;
+  http->on_way++;
+  exchange->on_way = true;
   if (exchange->request.stream) http->stats.streams++;
   if (exchange->place != NULL) ++*exchange->place;
   e2b__origin_t *origin = exchange->origin;
@@ -337,13 +366,24 @@ static void let_in(e2b__exchange_t *exchange) {
   resolve_and_run(exchange);
 }
 
+/* curl has one number for all connections, and looks at it when it picks one. So nobody may be on
+ * the way while it goes down: who finds no place has a connection opened, each its own. */
+static void choose_places(e2b__http_t *http) {
+  const bool many = http->stats.streams >= MANY_STREAMS;
+  const size_t places = many ? OF_MANY_A_CONNECTION : STREAMS_A_CONNECTION;
+  if (places == http->places || (places < http->places && http->on_way > 0)) return;
+  curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)places);
+  http->places = places;
+}
+
 void e2b__http_admit(e2b__http_t *http) {
+  if (http->in_curl > 0) return;
+  choose_places(http);
   e2b__list_t blocked;
   e2b__list_init(&blocked);
   unsigned refused = 0;
   e2b__list_t *node;
-  while (http->in_curl == 0 && refused < ASKED_AT_ONCE &&
-         (node = e2b__list_take(&http->runnable)) != NULL) {
+  while (refused < ASKED_AT_ONCE && (node = e2b__list_take(&http->runnable)) != NULL) {
     e2b__origin_t *origin = E2B__CONTAINER(node, e2b__origin_t, node);
     verdict answer = GO;
     origin->admitting = true; /* one that fails at once may make its owner open another host */
