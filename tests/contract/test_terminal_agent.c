@@ -56,10 +56,10 @@ static void breaches_of_an_attached_terminal_end_it(void **state) {
     fake_agent_type(&a, 1, "hello");
     commit(&a, &breaches[i]);
     fake_agent_ended(&a, E2B_EPROTOCOL, breaches[i].words);
-    assert_int_equal(a.seen_len, 3);
-    assert_int_equal(a.gap, 0);
-    assert_int_equal(a.exits, 0);
-    assert_int_equal(a.lost, 0);
+    assert_int_equal(a.told.seen_len, 3);
+    assert_int_equal(a.told.gap, 0);
+    assert_int_equal(a.told.exits, 0);
+    assert_int_equal(a.told.lost, 0);
     assert_int_equal(peer_accepted(a.peer), 1); /* there is no second attempt */
     fake_agent_close(&a);
   }
@@ -113,8 +113,8 @@ static void breaches_when_it_comes_back_end_a_terminal(void **state) {
     fake_agent_got(&a, 0, "\"offset\":3");
     fake_agent_attaches(&a, cases[i].offset, cases[i].lost, cases[i].input);
     fake_agent_ended(&a, E2B_EPROTOCOL, cases[i].words);
-    assert_int_equal(a.seen_len, 3);
-    assert_int_equal(a.restored, 0);
+    assert_int_equal(a.told.seen_len, 3);
+    assert_int_equal(a.told.restored, 0);
     fake_agent_close(&a);
   }
 }
@@ -129,9 +129,9 @@ static void what_is_no_control_message_costs_the_connection(void **state) {
     peer_text(a.peer, FIN | TEXT, texts[i]);
     harness_until_count(&a.f.h, peer_upgrades(a.peer), 2);
     fake_agent_got(&a, 0, "\"type\":\"attach\"");
-    assert_int_equal(a.lost, 1);
+    assert_int_equal(a.told.lost, 1);
     fake_agent_attaches(&a, 0, 0, 0);
-    harness_until_count(&a.f.h, &a.restored, 1);
+    harness_until_count(&a.f.h, &a.told.restored, 1);
     fake_agent_close(&a);
   }
 }
@@ -156,18 +156,18 @@ static void nothing_comes_after_an_exit(void **state) {
   fake_agent_prints(a, 0, "d");
   fake_agent_says(a, "{'type':'gap','lost':1,'offset':5}");
   fake_agent_says(a, "{'type':'exit','code':5,'signal':0,'offset':4}");
-  harness_until_count(&a->f.h, &a->closed, 1);
+  harness_until_count(&a->f.h, &a->told.closed, 1);
   fake_agent_got(a, 1, "\"type\":\"detach\"");
   fake_agent_until_frames(a, 3);
   peer_frame(a->peer, FIN | CLOSE, "\x03\xe8", 2);
   while (!peer_ended(a->peer)) { /* all has been read */
     harness_turn_once(&a->f.h);
   }
-  assert_int_equal(a->closed_code, 0);
-  assert_int_equal(a->exits, 1);
-  assert_int_equal(a->exit_code, 4);
-  assert_int_equal(a->seen_len, 3);
-  assert_int_equal(a->gap, 0);
+  assert_int_equal(a->told.closed_code, 0);
+  assert_int_equal(a->told.exits, 1);
+  assert_int_equal(a->told.exit.exit_code, 4);
+  assert_int_equal(a->told.seen_len, 3);
+  assert_int_equal(a->told.gap, 0);
 }
 
 static void another_protocol_is_no_agents(void **state) {
@@ -201,7 +201,7 @@ static void old_and_repeated_news_change_nothing(void **state) {
   assert_int_equal(e2b_terminal_write(a->terminal, "9", 1), E2B_EAGAIN);
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 8);
   fake_agent_says(a, "{'type':'input','offset':5}");
-  harness_until_count(&a->f.h, &a->drains, 1);
+  harness_until_count(&a->f.h, &a->told.drains, 1);
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 3);
   fake_agent_says(a, "{'type':'input','offset':5}");
   fake_agent_says(a, "{'type':'input','offset':2}");
@@ -211,7 +211,7 @@ static void old_and_repeated_news_change_nothing(void **state) {
   fake_agent_says(a, "{'type':'weather','offset':-1}");
   fake_agent_shows(a, 4, "abc");
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 3);
-  assert_int_equal(a->drains, 1);
+  assert_int_equal(a->told.drains, 1);
   fake_agent_shows(a, 8, "d");
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 0);
   assert_int_equal(e2b_terminal_offset(a->terminal), 4);
@@ -230,7 +230,7 @@ static void what_was_not_accepted_is_sent_again(void **state) {
   assert_int_equal(frame.len, 2);
   fake_agent_comes_back(a);
   fake_agent_attaches(a, 0, 0, 5);
-  harness_until_count(&a->f.h, &a->restored, 2);
+  harness_until_count(&a->f.h, &a->told.restored, 2);
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 0);
   fake_agent_type(a, 1, "!");
 }
@@ -241,14 +241,14 @@ static void what_was_lost_is_told(void **state) {
   fake_agent_shows(a, 0, "abc");
   fake_agent_comes_back(a);
   fake_agent_attaches(a, 13, 10, 0);
-  harness_until_count(&a->f.h, &a->restored, 1);
-  assert_int_equal(a->gap, 10);
+  harness_until_count(&a->f.h, &a->told.restored, 1);
+  assert_int_equal(a->told.gap, 10);
   assert_int_equal(e2b_terminal_offset(a->terminal), 13);
   fake_agent_says(a, "{'type':'gap','lost':7,'offset':20}");
   fake_agent_says(a, "{'type':'exit','code':0,'signal':0,'offset':20}");
-  harness_until_count(&a->f.h, &a->closed, 1);
-  assert_int_equal(a->closed_code, 0);
-  assert_int_equal(a->gap, 17);
+  harness_until_count(&a->f.h, &a->told.closed, 1);
+  assert_int_equal(a->told.closed_code, 0);
+  assert_int_equal(a->told.gap, 17);
 }
 
 /* It counts such a viewer's input from 0 again. */
@@ -258,7 +258,7 @@ static void a_viewer_that_was_forgotten_goes_on(void **state) {
   fake_agent_type(a, 1, "hello");
   fake_agent_shows(a, 5, "abc");
   peer_reset(a->peer);
-  harness_until_count(&a->f.h, &a->lost, 1);
+  harness_until_count(&a->f.h, &a->told.lost, 1);
   assert_int_equal(e2b_terminal_write(a->terminal, "world", 5), 0);
   harness_until_count(&a->f.h, peer_upgrades(a->peer), 2);
   fake_agent_got(a, 0, "\"type\":\"attach\"");
@@ -266,7 +266,7 @@ static void a_viewer_that_was_forgotten_goes_on(void **state) {
   fake_agent_got(a, 1, "world");
   fake_agent_shows(a, 5, "d");
   assert_int_equal(e2b_terminal_pending_bytes(a->terminal), 0);
-  assert_int_equal(a->closed, 0);
+  assert_int_equal(a->told.closed, 0);
 }
 
 static void a_forgotten_viewer_whose_input_was_on_its_way_ends(void **state) {
@@ -315,7 +315,7 @@ static void what_was_typed_goes_before_the_goodbye(void **state) {
   peer_got_t frame;
   assert_true(peer_got(a->peer, 3, &frame));
   assert_int_equal(frame.first_byte, FIN | CLOSE);
-  harness_until_count(&a->f.h, &a->closed, 1);
+  harness_until_count(&a->f.h, &a->told.closed, 1);
 }
 
 /* --- refusals --------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "support/harness.h"
 #include "support/peer.h"
+#include "support/told.h"
 #include "terminal/endpoint.h"
 
 /* A ttyd of the test's own words, as protocol 7.4 records those of the real one. */
@@ -12,47 +13,12 @@ typedef struct stage {
   harness_t h;
   peer_t *peer;
   e2b_sandbox_t *sandbox;
+  told_t told;
   e2b_terminal_options options;
   char url[64];
   e2b_terminal_t *terminal;
   e2b_future_t *future;
-  char seen[256];
-  size_t seen_len;
-  unsigned exits;
-  unsigned lost;
-  unsigned closed;
-  int closed_code;
-  bool known;
 } stage;
-
-static void on_data(e2b_terminal_t *terminal, const char *data, size_t len, void *user_data) {
-  stage *s = user_data;
-  (void)terminal;
-  assert_true(s->seen_len + len < sizeof s->seen);
-  memcpy(s->seen + s->seen_len, data, len);
-  s->seen_len += len;
-}
-
-static void on_exit_event(e2b_terminal_t *terminal, const e2b_terminal_exit_t *end,
-                          void *user_data) {
-  stage *s = user_data;
-  (void)terminal;
-  s->exits++;
-  s->known = end->known != 0;
-}
-
-static void on_lost(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  (void)terminal;
-  (void)error;
-  ((stage *)user_data)->lost++;
-}
-
-static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  stage *s = user_data;
-  (void)terminal;
-  s->closed++;
-  s->closed_code = error != NULL ? error->code : 0;
-}
 
 static void open_stage_with(stage *s, uint64_t first_event_timeout_ms) {
   memset(s, 0, sizeof *s);
@@ -74,11 +40,7 @@ static void open_stage_with(stage *s, uint64_t first_event_timeout_ms) {
   E2B_INIT(&s->options);
   s->options.transport = E2B_TRANSPORT_TTYD;
   s->options.base_url = s->url;
-  s->options.on_data = on_data;
-  s->options.on_exit = on_exit_event;
-  s->options.on_lost = on_lost;
-  s->options.on_closed = on_closed;
-  s->options.user_data = s;
+  told_by(&s->told, &s->options);
 }
 
 static void open_stage(stage *s) {
@@ -111,6 +73,7 @@ static void close_stage(stage *s) {
   e2b_future_release(s->future);
   e2b_sandbox_release(s->sandbox);
   harness_stop(&s->h);
+  told_free(&s->told);
 }
 
 static void got(stage *s, unsigned nth, const char *text) {
@@ -139,10 +102,10 @@ static void a_conversation(void **state) {
   peer_frame(s.peer, BINARY, "0wo", 3);
   peer_frame(s.peer, FIN | CONTINUATION, "rld", 3);
   peer_frame(s.peer, FIN | BINARY, "9unknown", 8);
-  while (s.seen_len < 11) {
+  while (s.told.seen_len < 11) {
     harness_turn_once(&s.h);
   }
-  assert_memory_equal(s.seen, "hello world", 11);
+  assert_memory_equal(s.told.seen, "hello world", 11);
   assert_int_equal(e2b_terminal_write(s.terminal, "", 0), 0); /* no message is empty */
   assert_int_equal(e2b_terminal_write(s.terminal, "ls\n", 3), 0);
   got(&s, 1, "0ls\n");
@@ -157,11 +120,11 @@ static void a_conversation(void **state) {
   e2b_future_release(signal_future);
   assert_string_equal(e2b_terminal_id(s.terminal), "");
   peer_frame(s.peer, FIN | CLOSE, "\x03\xe8", 2);
-  harness_until_count(&s.h, &s.closed, 1);
-  assert_int_equal(s.seen_len, 11);
-  assert_int_equal(s.exits, 1);
-  assert_false(s.known);
-  assert_int_equal(s.closed_code, 0);
+  harness_until_count(&s.h, &s.told.closed, 1);
+  assert_int_equal(s.told.seen_len, 11);
+  assert_int_equal(s.told.exits, 1);
+  assert_false(s.told.exit.known);
+  assert_int_equal(s.told.closed_code, 0);
   close_stage(&s);
 }
 
@@ -173,19 +136,19 @@ static void every_form_of_the_end(void **state) {
   speak(&s);
   peer_frame(s.peer, FIN | BINARY, "0last", 5);
   peer_frame(s.peer, FIN | CLOSE, "\x03\xee", 2);
-  harness_until_count(&s.h, &s.closed, 1);
-  assert_int_equal(s.seen_len, 4);
-  assert_int_equal(s.exits, 1);
+  harness_until_count(&s.h, &s.told.closed, 1);
+  assert_int_equal(s.told.seen_len, 4);
+  assert_int_equal(s.told.exits, 1);
   close_stage(&s);
 
   open_stage(&s);
   speak(&s);
   peer_frame(s.peer, FIN | BINARY, "0last", 5);
   peer_half_close(s.peer);
-  harness_until_count(&s.h, &s.closed, 1);
-  assert_int_equal(s.seen_len, 4);
-  assert_int_equal(s.exits, 1);
-  assert_int_equal(s.closed_code, 0);
+  harness_until_count(&s.h, &s.told.closed, 1);
+  assert_int_equal(s.told.seen_len, 4);
+  assert_int_equal(s.told.exits, 1);
+  assert_int_equal(s.told.closed_code, 0);
   close_stage(&s);
 }
 
@@ -199,10 +162,10 @@ static void a_lost_connection_ends_the_terminal(void **state) {
   peer_reset(s.peer);
   assert_int_equal(harness_await(&s.h, wait), E2B_ECONNLOST);
   e2b_future_release(wait);
-  harness_until_count(&s.h, &s.closed, 1);
-  assert_int_equal(s.exits, 0);
-  assert_int_equal(s.lost, 0);
-  assert_int_equal(s.closed_code, E2B_ECONNLOST);
+  harness_until_count(&s.h, &s.told.closed, 1);
+  assert_int_equal(s.told.exits, 0);
+  assert_int_equal(s.told.lost, 0);
+  assert_int_equal(s.told.closed_code, E2B_ECONNLOST);
   close_stage(&s);
 }
 
@@ -227,7 +190,7 @@ static void a_wrong_credential(void **state) {
   peer_frame(s.peer, FIN | CLOSE, "\x03\xf0", 2);
   peer_frame(s.peer, FIN | BINARY, "1bash", 5);
   assert_int_equal(harness_await(&s.h, s.future), E2B_EAUTH);
-  assert_int_equal(s.closed, 0);
+  assert_int_equal(s.told.closed, 0);
   close_stage(&s);
 }
 
@@ -249,7 +212,7 @@ static void a_server_that_never_speaks_is_not_waited_for(void **state) {
   begin(&s);
   assert_int_equal(harness_await(&s.h, s.future), E2B_ETIMEDOUT);
   assert_int_equal(e2b_future_error(s.future)->clock, E2B_CLOCK_FIRST_EVENT);
-  assert_int_equal(s.closed, 0);
+  assert_int_equal(s.told.closed, 0);
   close_stage(&s);
 }
 
@@ -262,8 +225,8 @@ static void killing_hangs_up(void **state) {
   assert_int_equal(harness_await(&s.h, kill_future), 0);
   assert_true(e2b_future_bool(kill_future));
   e2b_future_release(kill_future);
-  harness_until_count(&s.h, &s.closed, 1);
-  assert_int_equal(s.exits, 1);
+  harness_until_count(&s.h, &s.told.closed, 1);
+  assert_int_equal(s.told.exits, 1);
   while (!peer_ended(s.peer)) {
     harness_turn_once(&s.h);
   }

@@ -82,7 +82,7 @@ static void keystrokes_arrive_in_order(void **state) {
   viewer_sees_exit(it, 0);
   for (unsigned i = 0; i < 3000; i++) {
     snprintf(line, sizeof line, "%05u\r\n", i);
-    assert_memory_equal(it->seen + it->looked + 7 * i, line, 7);
+    assert_memory_equal(it->told.seen + it->looked + 7 * i, line, 7);
   }
 }
 
@@ -160,9 +160,9 @@ static void killing_ends_it(void **state) {
   viewer_sees(it, "deaf");
   assert_true(YES(e2b_terminal_kill(terminal)));
   viewer_is_closed(it);
-  assert_int_equal(it->exits, 1);
-  assert_int_equal(it->exit.exit_code, -1);
-  assert_int_equal(it->exit.signal, SIGKILL);
+  assert_int_equal(it->told.exits, 1);
+  assert_int_equal(it->told.exit.exit_code, -1);
+  assert_int_equal(it->told.exit.signal, SIGKILL);
   assert_false(YES(e2b_terminal_kill(terminal)));
 }
 
@@ -193,8 +193,8 @@ static void a_terminal_runs_on_without_viewers(void **state) {
   assert_int_equal(e2b_terminal_write(terminal, "x", 1), E2B_ECLOSED);
   FAILS(E2B_ECANCELED, e2b_terminal_wait(terminal));
   viewer_is_closed(it);
-  assert_int_equal(it->closed_code, 0);
-  assert_int_equal(it->exits, 0);
+  assert_int_equal(it->told.closed_code, 0);
+  assert_int_equal(it->told.exits, 0);
 
   e2b_terminal_list_options options;
   E2B_INIT(&options);
@@ -284,7 +284,7 @@ static void only_terminals_are_listed(void **state) {
   OK(e2b_command_kill(other));
   assert_true(YES(e2b_terminal_kill_by_id(scene.sandbox, e2b_terminal_id(it->terminal), &options)));
   viewer_is_closed(it);
-  assert_int_equal(it->exit.signal, SIGKILL);
+  assert_int_equal(it->told.exit.signal, SIGKILL);
 }
 
 static void a_terminal_that_is_not_there(void **state) {
@@ -296,7 +296,7 @@ static void a_terminal_that_is_not_there(void **state) {
   E2B_INIT(&options);
   options.transport = transport_of(state);
   assert_false(YES(e2b_terminal_kill_by_id(scene.sandbox, "4194000", &options)));
-  assert_int_equal(it->closed, 0);
+  assert_int_equal(it->told.closed, 0);
 }
 
 static void a_directory_that_is_not_there(void **state) {
@@ -327,11 +327,11 @@ static void a_paused_terminal_shows_nothing(void **state) {
   const uint64_t at = it->bytes;
   scene_turn(300, NULL);
   assert_int_equal(it->bytes, at);
-  assert_int_equal(it->exits, 0);
+  assert_int_equal(it->told.exits, 0);
   it->on_data = NULL;
   e2b_terminal_resume(terminal);
   viewer_sees_exit(it, 7);
-  assert_int_equal(it->gaps, 0);
+  assert_int_equal(it->told.gaps, 0);
   assert_int_equal(it->bytes, 2 + 300000 * 8);
 }
 
@@ -360,16 +360,16 @@ static void input_has_a_limit(void **state) {
   while (typed < 1000000) {
     const size_t left = 1000000 - typed;
     const size_t len = left < sizeof data ? left : sizeof data;
-    const unsigned drains = it->drains;
+    const unsigned drains = it->told.drains;
     rc = e2b_terminal_write(terminal, data, len);
     if (rc == 0) typed += len;
-    for (unsigned tries = 0; rc == E2B_EAGAIN && it->drains == drains; tries++) {
+    for (unsigned tries = 0; rc == E2B_EAGAIN && it->told.drains == drains; tries++) {
       scene_pace(tries);
     }
   }
   viewer_sees_exit(it, 0);
   viewer_sees(it, "1000000");
-  assert_true(it->drains > 0);
+  assert_true(it->told.drains > 0);
   OK(e2b_command_wait(go));
 }
 
@@ -378,7 +378,7 @@ static void cancelled_before_it_runs(void **state) {
   e2b_future_t *future = scene_keep(e2b_terminal_create(scene.sandbox, &it->options));
   e2b_future_cancel(future);
   FAILS(E2B_ECANCELED, future);
-  assert_int_equal(it->closed, 0);
+  assert_int_equal(it->told.closed, 0);
   assert_int_equal(it->bytes, 0);
 }
 
@@ -399,7 +399,7 @@ static void a_hundred_at_once(void **state) {
   for (unsigned i = 0; i < MANY; i++) {
     viewer_sees(all[i], "got it");
     viewer_is_closed(all[i]);
-    assert_int_equal(all[i]->exit.exit_code, 6);
+    assert_int_equal(all[i]->told.exit.exit_code, 6);
   }
 }
 
@@ -415,7 +415,7 @@ static void what_was_typed_before_a_close_arrives(void **state) {
   e2b_terminal_close(terminal);
   viewer_sees_exit(two, 7);
   viewer_is_closed(one);
-  assert_int_equal(one->exits, 0);
+  assert_int_equal(one->told.exits, 0);
 }
 
 static e2b_transport_t by_envd = E2B_TRANSPORT_ENVD;

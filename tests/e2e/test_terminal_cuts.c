@@ -101,18 +101,19 @@ static void every_byte_once_through_a_hundred_cuts(void **state) {
   for (unsigned i = 0; i < sizeof digest; i++) {
     snprintf(got + 2 * i, 3, "%02x", digest[i]);
   }
-  print_message("%u MB, %u cuts, %u outages\n", megabytes, cutter_cuts(cutter), it->lost);
+  print_message("%u MB, %u cuts, %u outages\n", megabytes, cutter_cuts(cutter), it->told.lost);
   assert_int_equal(it->bytes, bytes);
   assert_string_equal(got, expected);
-  assert_int_equal(it->gaps, 0);
-  assert_int_equal(it->lost, it->restored);
-  assert_true(it->lost > 20);
+  assert_int_equal(it->told.gaps, 0);
+  assert_int_equal(it->told.lost, it->told.restored);
+  assert_true(it->told.lost > 20);
 }
 
 /* Records of eight bytes that say where they are. */
 static void check_records(viewer *it, const char *data, size_t len) {
   char record[16];
-  uint64_t at = it->bytes - len + it->gap; /* bytes that the program had written before these */
+  /* Bytes that the program had written before these. */
+  uint64_t at = it->bytes - len + it->told.gap;
   for (size_t i = 0; i < len; i++, at++) {
     if (i == 0 || at % 8 == 0) {
       snprintf(record, sizeof record, "%07llu\n", (unsigned long long)(at / 8 % 10000000));
@@ -135,8 +136,8 @@ static void what_a_small_ring_lost_is_told_exactly(void **state) {
   cutter_downwards(cutter, CUT_ANY, 10, 200000);
   viewer_opens(it);
   viewer_sees_exit(it, 0);
-  assert_int_equal(it->bytes + it->gap, 500000 * 8);
-  assert_true(it->gaps > 0);
+  assert_int_equal(it->bytes + it->told.gap, 500000 * 8);
+  assert_true(it->told.gaps > 0);
 }
 
 /* --- input --------------------------------------------------------------------------------------
@@ -153,10 +154,10 @@ static void lines_typed_through_fifty_cuts_arrive_once(void **state) {
   char line[32];
   for (unsigned i = 0; i < 10000; i++) {
     const int len = snprintf(line, sizeof line, "line %05u\n", i);
-    const unsigned drains = it->drains;
+    const unsigned drains = it->told.drains;
     int rc = e2b_terminal_write(terminal, line, (size_t)len);
     if (rc == E2B_EAGAIN) {
-      for (unsigned tries = 0; it->drains == drains; tries++) {
+      for (unsigned tries = 0; it->told.drains == drains; tries++) {
         scene_pace(tries);
       }
       rc = e2b_terminal_write(terminal, line, (size_t)len);
@@ -166,7 +167,7 @@ static void lines_typed_through_fifty_cuts_arrive_once(void **state) {
   }
   viewer_types(it, "\x04");
   viewer_sees_exit(it, 4);
-  print_message("%u cuts, %u outages\n", cutter_cuts(cutter), it->lost);
+  print_message("%u cuts, %u outages\n", cutter_cuts(cutter), it->told.lost);
   const char *sum =
       RAN(e2b_run_shell(sandbox, "seq -f 'line %05.0f' 0 9999 | cksum", NULL))->stdout_data.ptr;
   char expected[64];
@@ -211,9 +212,9 @@ static void cut_at_every_byte_of_the_beginning(void **state) {
     }
     for (unsigned i = 0; i < STEPS; i++) {
       viewer_sees_exit(all[i], 2);
-      assert_int_equal(all[i]->seen_len, 6);
-      assert_memory_equal(all[i]->seen, "once\r\n", 6);
-      assert_int_equal(all[i]->lost, all[i]->restored);
+      assert_int_equal(all[i]->told.seen_len, 6);
+      assert_memory_equal(all[i]->told.seen, "once\r\n", 6);
+      assert_int_equal(all[i]->told.lost, all[i]->told.restored);
       e2b_terminal_release(all[i]->terminal);
       all[i]->terminal = NULL;
     }
@@ -234,10 +235,10 @@ static void silence_is_noticed(void **state) {
   viewer_types(it, "PS1=; echo be''fore\n");
   viewer_sees(it, "before\r\n");
   cutter_cut_now(cutter, CUT_SILENT);
-  for (unsigned tries = 0; it->restored == 0; tries++) {
+  for (unsigned tries = 0; it->told.restored == 0; tries++) {
     scene_pace(tries);
   }
-  assert_int_equal(it->lost, 1);
+  assert_int_equal(it->told.lost, 1);
   viewer_types(it, "echo af''ter\n");
   viewer_sees(it, "after\r\n");
 }
@@ -251,16 +252,16 @@ static void typed_and_resized_in_an_outage(void **state) {
   viewer_sees(it, "before\r\n");
   cutter_refuse(cutter, true);
   cutter_cut_now(cutter, CUT_RESET);
-  for (unsigned tries = 0; it->lost == 0; tries++) {
+  for (unsigned tries = 0; it->told.lost == 0; tries++) {
     scene_pace(tries);
   }
   viewer_types(it, "stty size; echo af''ter\n");
   assert_int_equal(e2b_terminal_resize(it->terminal, 91, 37), 0);
-  assert_int_equal(it->restored, 0);
+  assert_int_equal(it->told.restored, 0);
   cutter_refuse(cutter, false);
   viewer_sees(it, "37 91\r\n");
   viewer_sees(it, "after\r\n");
-  assert_int_equal(it->restored, 1);
+  assert_int_equal(it->told.restored, 1);
 }
 
 static void ended_in_an_outage(void **state) {
@@ -272,7 +273,7 @@ static void ended_in_an_outage(void **state) {
   viewer_sees(it, "first\r\n");
   cutter_refuse(cutter, true);
   cutter_cut_now(cutter, CUT_CLOSE);
-  for (unsigned tries = 0; it->lost == 0; tries++) {
+  for (unsigned tries = 0; it->told.lost == 0; tries++) {
     scene_pace(tries);
   }
   assert_int_equal(RAN(e2b_run_shell(sandbox,
@@ -299,9 +300,9 @@ static void an_outage_that_lasts_too_long(void **state) {
   FAILS(E2B_ECONNLOST, wait);
   assert_true(e2b_future_error(wait)->attempts > 1);
   viewer_is_closed(it);
-  assert_int_equal(it->closed_code, E2B_ECONNLOST);
-  assert_int_equal(it->lost, 1);
-  assert_int_equal(it->exits, 0);
+  assert_int_equal(it->told.closed_code, E2B_ECONNLOST);
+  assert_int_equal(it->told.lost, 1);
+  assert_int_equal(it->told.exits, 0);
 }
 
 static void killed_in_an_outage(void **state) {
@@ -311,14 +312,14 @@ static void killed_in_an_outage(void **state) {
   e2b_terminal_t *terminal = viewer_opens(it);
   cutter_refuse(cutter, true);
   cutter_cut_now(cutter, CUT_CLOSE);
-  for (unsigned tries = 0; it->lost == 0; tries++) {
+  for (unsigned tries = 0; it->told.lost == 0; tries++) {
     scene_pace(tries);
   }
   e2b_future_t *kill = scene_keep(e2b_terminal_kill(terminal));
   cutter_refuse(cutter, false);
   assert_true(YES(kill));
   viewer_is_closed(it);
-  assert_int_equal(it->exit.signal, 9);
+  assert_int_equal(it->told.exit.signal, 9);
 }
 
 static void the_sandbox_ends(void **state) {
@@ -330,7 +331,7 @@ static void the_sandbox_ends(void **state) {
   OK(e2b_sandbox_kill(sandbox));
   FAILS(E2B_ESANDBOXGONE, wait);
   viewer_is_closed(it);
-  assert_int_equal(it->closed_code, E2B_ESANDBOXGONE);
+  assert_int_equal(it->told.closed_code, E2B_ESANDBOXGONE);
 }
 
 /* The next agent has another secret and knows nothing of the last one's terminals. */

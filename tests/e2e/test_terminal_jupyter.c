@@ -21,9 +21,9 @@ static viewer *jupyter_viewer(void) {
 
 static void sees_an_end(viewer *it) {
   viewer_is_closed(it);
-  assert_int_equal(it->closed_code, 0);
-  assert_int_equal(it->exits, 1);
-  assert_false(it->exit.known);
+  assert_int_equal(it->told.closed_code, 0);
+  assert_int_equal(it->told.exits, 1);
+  assert_false(it->told.exit.known);
 }
 
 static void a_short_program_loses_nothing(void **state) {
@@ -42,8 +42,8 @@ static void a_short_program_loses_nothing(void **state) {
   viewer_opens(it);
   sees_an_end(it);
   static const char expected[] = "two words||h\xc3\xa9llo \xf0\x9f\x98\x80|31 101\r\n/usr\r\n";
-  assert_int_equal(it->seen_len, sizeof expected - 1);
-  assert_memory_equal(it->seen, expected, sizeof expected - 1);
+  assert_int_equal(it->told.seen_len, sizeof expected - 1);
+  assert_memory_equal(it->told.seen, expected, sizeof expected - 1);
 }
 
 static void keys_signals_and_sizes(void **state) {
@@ -146,12 +146,12 @@ static void output_goes_on_after_an_outage(void **state) {
   for (unsigned i = 0; i < 300; i++) {
     len += (size_t)sprintf(expected + len, "line %u\r\n", i);
   }
-  assert_int_equal(it->seen_len, len);
-  assert_memory_equal(it->seen, expected, len);
+  assert_int_equal(it->told.seen_len, len);
+  assert_memory_equal(it->told.seen, expected, len);
   test_free(expected);
-  assert_int_equal(it->lost, 2);
-  assert_int_equal(it->restored, 2);
-  assert_int_equal(it->gaps, 0);
+  assert_int_equal(it->told.lost, 2);
+  assert_int_equal(it->told.restored, 2);
+  assert_int_equal(it->told.gaps, 0);
   viewer_tidy(state);
   cutter_stop(cutter);
 }

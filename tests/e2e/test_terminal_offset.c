@@ -58,9 +58,9 @@ static void a_viewer_goes_on_where_another_was(void **state) {
   assert_int_equal(e2b_terminal_offset(next->terminal), offset);
   viewer_types(next, "\n");
   viewer_sees_exit(next, 0);
-  assert_string_equal(next->seen, "two\n");
+  assert_string_equal(next->told.seen, "two\n");
   assert_int_equal(e2b_terminal_offset(next->terminal), offset + 4);
-  assert_int_equal(next->gaps, 0);
+  assert_int_equal(next->told.gaps, 0);
   viewer_is_closed(first);
   assert_int_equal(e2b_terminal_offset(first->terminal), offset + 4);
 }
@@ -73,8 +73,8 @@ static void a_viewer_begins_in_the_middle_of_what_is_kept(void **state) {
   next->options.from_offset = 7;
   viewer_attaches(next, e2b_terminal_id(first->terminal));
   viewer_sees_exit(next, 5);
-  assert_string_equal(next->seen, "789\n");
-  assert_int_equal(next->gaps, 0);
+  assert_string_equal(next->told.seen, "789\n");
+  assert_int_equal(next->told.gaps, 0);
 }
 
 static void beyond_the_end_there_is_nothing(void **state) {
@@ -87,7 +87,7 @@ static void beyond_the_end_there_is_nothing(void **state) {
     next->options.from_offset = beyond[i];
     const char *id = e2b_terminal_id(first->terminal);
     FAILS(E2B_EREQUEST, e2b_terminal_get_by_id(scene.sandbox, id, &next->options));
-    assert_int_equal(next->closed, 0); /* no future has yielded it */
+    assert_int_equal(next->told.closed, 0); /* no future has yielded it */
   }
 }
 
@@ -104,15 +104,15 @@ static void what_is_not_kept_any_more_is_told(void **state) {
   next->options.from_offset = FROM;
   viewer_attaches(next, e2b_terminal_id(first->terminal));
   viewer_sees_exit(next, 0);
-  assert_int_equal(next->gaps, 1);
-  assert_int_equal(next->gap, ALL - 4096 - FROM);
+  assert_int_equal(next->told.gaps, 1);
+  assert_int_equal(next->told.gap, ALL - 4096 - FROM);
   assert_int_equal(next->bytes, 4096);
   assert_int_equal(e2b_terminal_offset(next->terminal), ALL);
   /* Who does not say gets what is kept, and misses nothing. */
   viewer *oldest = new_viewer();
   viewer_attaches(oldest, e2b_terminal_id(first->terminal));
   viewer_sees_exit(oldest, 0);
-  assert_int_equal(oldest->gaps, 0);
+  assert_int_equal(oldest->told.gaps, 0);
   assert_int_equal(oldest->bytes, 4096);
   assert_int_equal(e2b_terminal_offset(oldest->terminal), ALL);
 }

@@ -138,7 +138,7 @@ static void a_flood_arrives_whole(void **state) {
   }
   viewer_sees_exit(it, 0);
   assert_int_equal(it->bytes, BYTES);
-  assert_int_equal(strspn(it->seen, "b"), BYTES);
+  assert_int_equal(strspn(it->told.seen, "b"), BYTES);
 }
 
 static void cut_and_back(void **state) {
@@ -157,9 +157,9 @@ static void cut_and_back(void **state) {
     snprintf(expected, sizeof expected, "round %u /usr\r\n", round);
     viewer_sees(it, expected);
   }
-  assert_true(it->lost >= 6);
-  assert_int_equal(it->lost, it->restored);
-  assert_int_equal(it->gaps, 0);
+  assert_true(it->told.lost >= 6);
+  assert_int_equal(it->told.lost, it->told.restored);
+  assert_int_equal(it->told.gaps, 0);
   assert_int_equal(e2b_terminal_offset(it->terminal), it->bytes);
 }
 
@@ -206,8 +206,8 @@ static void cut_while_it_connects(void **state) {
     assert_true(step < MOST_STEPS);
   }
   assert_true(in_tls > tls);
-  assert_int_equal(it->lost, it->restored);
-  assert_int_equal(it->gaps, 0);
+  assert_int_equal(it->told.lost, it->told.restored);
+  assert_int_equal(it->told.gaps, 0);
   assert_int_equal(e2b_terminal_offset(it->terminal), it->bytes);
 }
 

@@ -6,54 +6,6 @@
 
 #include "support/stage.h"
 
-/* --- what the terminal tells ----------------------------------------------------------------- */
-
-static void on_data(e2b_terminal_t *terminal, const char *data, size_t len, void *user_data) {
-  fake_agent_t *a = user_data;
-  (void)terminal;
-  REQUIRE(a->seen_len + len < sizeof a->seen);
-  memcpy(a->seen + a->seen_len, data, len);
-  a->seen_len += len;
-}
-
-static void on_gap(e2b_terminal_t *terminal, uint64_t bytes, void *user_data) {
-  (void)terminal;
-  ((fake_agent_t *)user_data)->gap += bytes;
-}
-
-static void on_exit_event(e2b_terminal_t *terminal, const e2b_terminal_exit_t *end,
-                          void *user_data) {
-  fake_agent_t *a = user_data;
-  (void)terminal;
-  a->exits++;
-  a->exit_code = end->exit_code;
-}
-
-static void on_lost(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  (void)terminal;
-  REQUIRE(*error->message != '\0');
-  ((fake_agent_t *)user_data)->lost++;
-}
-
-static void on_restored(e2b_terminal_t *terminal, void *user_data) {
-  (void)terminal;
-  ((fake_agent_t *)user_data)->restored++;
-}
-
-static void on_drain(e2b_terminal_t *terminal, void *user_data) {
-  (void)terminal;
-  ((fake_agent_t *)user_data)->drains++;
-}
-
-static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  fake_agent_t *a = user_data;
-  (void)terminal;
-  a->closed++;
-  if (error == NULL) return;
-  a->closed_code = error->code;
-  snprintf(a->closed_message, sizeof a->closed_message, "%s", error->message);
-}
-
 /* --- the stage -------------------------------------------------------------------------------- */
 
 void fake_agent_open_with(fake_agent_t *a, void (*change)(e2b_client_options *options)) {
@@ -73,14 +25,7 @@ void fake_agent_open_with(fake_agent_t *a, void (*change)(e2b_client_options *op
   stage_program(&a->f, fault_on(a->f.server, START), address, "", 0);
   E2B_INIT(&a->options);
   a->options.transport = E2B_TRANSPORT_AGENT;
-  a->options.on_data = on_data;
-  a->options.on_gap = on_gap;
-  a->options.on_exit = on_exit_event;
-  a->options.on_lost = on_lost;
-  a->options.on_restored = on_restored;
-  a->options.on_drain = on_drain;
-  a->options.on_closed = on_closed;
-  a->options.user_data = a;
+  told_by(&a->told, &a->options);
 }
 
 void fake_agent_open(fake_agent_t *a) {
@@ -91,6 +36,7 @@ void fake_agent_close(fake_agent_t *a) {
   e2b_terminal_release(a->terminal);
   e2b_future_release(a->future);
   faults_close(&a->f);
+  told_free(&a->told);
 }
 
 int fake_agent_setup(void **state) {
@@ -154,9 +100,9 @@ void fake_agent_prints(fake_agent_t *a, uint64_t input, const char *text) {
 }
 
 void fake_agent_shows(fake_agent_t *a, uint64_t input, const char *text) {
-  const size_t len = a->seen_len + strlen(text);
+  const size_t len = a->told.seen_len + strlen(text);
   fake_agent_prints(a, input, text);
-  while (a->seen_len < len) {
+  while (a->told.seen_len < len) {
     harness_turn_once(&a->f.h);
   }
 }
@@ -189,12 +135,12 @@ void fake_agent_comes_back(fake_agent_t *a) {
 }
 
 void fake_agent_ended(fake_agent_t *a, int code, const char *words) {
-  harness_until_count(&a->f.h, &a->closed, 1);
-  if (a->closed_code != code || strstr(a->closed_message, words) == NULL) {
-    fail_msg("%s: %s\n  instead of %s: %s", e2b_code_name(a->closed_code), a->closed_message,
-             e2b_code_name(code), words);
+  harness_until_count(&a->f.h, &a->told.closed, 1);
+  if (a->told.closed_code != code || strstr(a->told.closed_message, words) == NULL) {
+    fail_msg("%s: %s\n  instead of %s: %s", e2b_code_name(a->told.closed_code),
+             a->told.closed_message, e2b_code_name(code), words);
   }
-  assert_int_equal(a->closed, 1);
+  assert_int_equal(a->told.closed, 1);
   e2b_future_t *wait = e2b_terminal_wait(a->terminal);
   assert_int_equal(harness_await(&a->f.h, wait), code);
   e2b_future_release(wait);
@@ -208,5 +154,5 @@ void fake_agent_refused(fake_agent_t *a, int code, const char *words) {
   if (rc != code || strstr(message, words) == NULL) {
     fail_msg("%s: %s\n  instead of %s: %s", e2b_code_name(rc), message, e2b_code_name(code), words);
   }
-  assert_int_equal(a->closed, 0); /* no future has yielded it */
+  assert_int_equal(a->told.closed, 0); /* no future has yielded it */
 }

@@ -4,6 +4,7 @@
 
 #include "support/faults.h"
 #include "support/peer.h"
+#include "support/told.h"
 
 /* A terminal agent that says what the test tells it to, right or wrong, and a client that takes it
  * for a real one: the scripted server answers the command that asks for the agent's address, the
@@ -14,16 +15,10 @@
 typedef struct fake_agent {
   faults_t f;
   peer_t *peer;
-  e2b_terminal_options options; /* lead to the counts below */
+  told_t told;
+  e2b_terminal_options options; /* lead to it */
   e2b_future_t *future;         /* of the terminal */
   e2b_terminal_t *terminal;
-  char seen[256];
-  size_t seen_len;
-  uint64_t gap;
-  unsigned lost, restored, drains, exits, closed;
-  int exit_code;
-  int closed_code; /* 0: without an error */
-  char closed_message[512];
 } fake_agent_t;
 
 void fake_agent_open(fake_agent_t *a);

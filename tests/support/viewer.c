@@ -15,55 +15,7 @@ static void on_data(e2b_terminal_t *terminal, const char *data, size_t len, void
   it->bytes += len;
   if (it->on_data != NULL) it->on_data(it, data, len);
   if (it->forget) return;
-  if (it->seen_len + len + 1 > it->seen_room) {
-    it->seen_room = (it->seen_len + len + 1) * 2;
-    it->seen = realloc(it->seen, it->seen_room);
-    if (it->seen == NULL) abort();
-  }
-  memcpy(it->seen + it->seen_len, data, len);
-  it->seen_len += len;
-  it->seen[it->seen_len] = '\0';
-}
-
-static void on_gap(e2b_terminal_t *terminal, uint64_t bytes, void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  it->gaps++;
-  it->gap += bytes == E2B_BYTES_UNKNOWN ? 1 : bytes;
-}
-
-static void on_exit_event(e2b_terminal_t *terminal, const e2b_terminal_exit_t *end,
-                          void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  it->exits++;
-  it->exit = *end;
-}
-
-static void on_lost(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  if (error == NULL || *error->message == '\0') abort();
-  it->lost++;
-}
-
-static void on_restored(e2b_terminal_t *terminal, void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  it->restored++;
-}
-
-static void on_drain(e2b_terminal_t *terminal, void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  it->drains++;
-}
-
-static void on_closed(e2b_terminal_t *terminal, const e2b_error_t *error, void *user_data) {
-  viewer *it = user_data;
-  (void)terminal;
-  it->closed++;
-  it->closed_code = error != NULL ? error->code : 0;
+  told_output(&it->told, data, len);
 }
 
 viewer *viewer_new(e2b_transport_t transport) {
@@ -74,14 +26,8 @@ viewer *viewer_new(e2b_transport_t transport) {
   it->sandbox = scene.sandbox;
   E2B_INIT(&it->options);
   it->options.transport = transport;
+  told_by(&it->told, &it->options);
   it->options.on_data = on_data;
-  it->options.on_gap = on_gap;
-  it->options.on_exit = on_exit_event;
-  it->options.on_lost = on_lost;
-  it->options.on_restored = on_restored;
-  it->options.on_drain = on_drain;
-  it->options.on_closed = on_closed;
-  it->options.user_data = it;
   return it;
 }
 
@@ -106,15 +52,16 @@ void viewer_types(viewer *it, const char *text) {
 void viewer_sees(viewer *it, const char *text) {
   for (unsigned tries = 0;; tries++) {
     const char *found =
-        it->seen_len > it->looked
-            ? memmem(it->seen + it->looked, it->seen_len - it->looked, text, strlen(text))
+        it->told.seen_len > it->looked
+            ? memmem(it->told.seen + it->looked, it->told.seen_len - it->looked, text, strlen(text))
             : NULL;
     if (found != NULL) {
-      it->looked = (size_t)(found - it->seen) + strlen(text);
+      it->looked = (size_t)(found - it->told.seen) + strlen(text);
       return;
     }
-    if (it->closed > 0 || tries * PACE_MS > LONG_ENOUGH_MS - 1000) {
-      print_error("waited for: %s\n  saw: %s\n", text, it->seen != NULL ? it->seen : "nothing");
+    if (it->told.closed > 0 || tries * PACE_MS > LONG_ENOUGH_MS - 1000) {
+      print_error("waited for: %s\n  saw: %s\n", text,
+                  it->told.seen != NULL ? it->told.seen : "nothing");
       fail();
     }
     scene_pace(tries);
@@ -122,20 +69,20 @@ void viewer_sees(viewer *it, const char *text) {
 }
 
 void viewer_is_closed(viewer *it) {
-  for (unsigned tries = 0; it->closed == 0; tries++) {
+  for (unsigned tries = 0; it->told.closed == 0; tries++) {
     scene_pace(tries);
   }
-  assert_int_equal(it->closed, 1);
+  assert_int_equal(it->told.closed, 1);
 }
 
 void viewer_sees_exit(viewer *it, int code) {
   viewer_is_closed(it);
-  assert_int_equal(it->closed_code, 0);
-  assert_int_equal(it->exits, 1);
-  assert_true(it->exit.known);
-  if (it->exit.signal != 0) print_error("signal %d\n", it->exit.signal);
-  assert_int_equal(it->exit.exit_code, code);
-  assert_int_equal(it->exit.signal, 0);
+  assert_int_equal(it->told.closed_code, 0);
+  assert_int_equal(it->told.exits, 1);
+  assert_true(it->told.exit.known);
+  if (it->told.exit.signal != 0) print_error("signal %d\n", it->told.exit.signal);
+  assert_int_equal(it->told.exit.exit_code, code);
+  assert_int_equal(it->told.exit.signal, 0);
 }
 
 int viewer_tidy(void **state) {
@@ -151,7 +98,7 @@ int viewer_tidy(void **state) {
   const int rc = scene_tidy(state);
   while (count > 0) {
     viewer *it = viewers[--count];
-    free(it->seen);
+    told_free(&it->told);
     free(it);
   }
   return rc;

@@ -3,27 +3,17 @@
 #define E2B_TESTS_SUPPORT_VIEWER_H
 
 #include "support/scene.h"
+#include "support/told.h"
 
 /* Somebody in front of a terminal of the scene: remembers what it showed and what was told. */
 
 typedef struct viewer {
+  told_t told;              /* first */
   e2b_terminal_t *terminal; /* NULL until it is there */
   e2b_sandbox_t *sandbox;   /* the scene's at first */
   e2b_terminal_options options;
-  char *seen; /* all output, NUL-terminated */
-  size_t seen_len;
-  size_t seen_room;
   size_t looked; /* viewer_sees() goes on from here */
   uint64_t bytes;
-  uint64_t gap; /* bytes told missing; E2B_BYTES_UNKNOWN counts one */
-  unsigned gaps;
-  unsigned lost;
-  unsigned restored;
-  unsigned drains;
-  unsigned exits;
-  unsigned closed;
-  int closed_code; /* 0: without an error */
-  e2b_terminal_exit_t exit;
   bool forget; /* what it shows is counted, not kept */
   /* Called first in on_data, if set. */
   void (*on_data)(struct viewer *viewer, const char *data, size_t len);
