@@ -138,7 +138,6 @@ struct curl_slist *multi_api_headers(void) {
   char line[256];
   snprintf(line, sizeof line, "X-API-KEY: %s", bench_env("E2B_API_KEY"));
   struct curl_slist *list = curl_slist_append(NULL, line);
-  list = curl_slist_append(list, "Content-Type: application/json");
   list = curl_slist_append(list, "Accept: application/json");
   return curl_slist_append(list, "User-Agent: floor/1");
 }

@@ -40,7 +40,7 @@ e2b_future_t *e2b_sandbox_get_info_by_id(e2b_client_t *client, const char *sandb
   if (op == NULL) return future;
   int rc = e2b__control_url(op, "/sandboxes/", sandbox_id, "");
   const e2b__operation_request_t request = {
-      .method = "GET", .headers = client->api_headers, .safe = true, .no_body = true};
+      .method = "GET", .headers = client->bodiless_headers, .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_info);
   return future;
 }
@@ -82,7 +82,7 @@ e2b_future_t *e2b_sandbox_list(e2b_client_t *client, const e2b_list_options *opt
   int rc = e2b__control_url(op, "/v2/sandboxes", NULL, "");
   if (rc == 0) rc = e2b__sandbox_list_query(&op->url, &known);
   const e2b__operation_request_t request = {
-      .method = "GET", .headers = client->api_headers, .safe = true, .no_body = true};
+      .method = "GET", .headers = client->bodiless_headers, .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_list);
   return future;
 }
@@ -110,7 +110,7 @@ e2b_future_t *e2b_sandbox_kill_by_id(e2b_client_t *client, const char *sandbox_i
   }
   int rc = e2b__control_url(op, "/sandboxes/", sandbox_id, "");
   const e2b__operation_request_t request = {
-      .method = "DELETE", .headers = client->api_headers, .safe = true, .no_body = true};
+      .method = "DELETE", .headers = client->bodiless_headers, .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_killed);
   return future;
 }

@@ -22,9 +22,8 @@ static struct curl_slist *append(struct curl_slist *list, bool *ok, const char *
 static int make_headers(e2b_client_t *client) {
   const e2b__config_t *config = &client->config;
   bool ok = true;
-  struct curl_slist *list = NULL;
+  struct curl_slist *list = append(NULL, &ok, "Content-Type", "application/json");
   if (config->api_key != NULL) list = append(list, &ok, "X-API-KEY", config->api_key);
-  list = append(list, &ok, "Content-Type", "application/json");
   list = append(list, &ok, "Accept", "application/json");
   if (ok) {
     struct curl_slist *longer = curl_slist_append(list, "Expect:");
@@ -35,6 +34,7 @@ static int make_headers(e2b_client_t *client) {
     list = append(list, &ok, config->api_headers[i].name, config->api_headers[i].value);
   }
   client->api_headers = list;
+  if (ok) client->bodiless_headers = list->next;
   return ok ? 0 : E2B_ENOMEM;
 }
 

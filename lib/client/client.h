@@ -64,8 +64,9 @@ struct e2b_client {
   e2b__config_t config;
   e2b__alive_t alive;
   e2b__http_t *http;
-  e2b__dialer_t *dialer;          /* of WebSockets; NULL until the first */
-  struct curl_slist *api_headers; /* of every control-plane request */
+  e2b__dialer_t *dialer;                     /* of WebSockets; NULL until the first */
+  struct curl_slist *api_headers;            /* of every control-plane request */
+  const struct curl_slist *bodiless_headers; /* the same but the first, which names a body's type */
   e2b__list_t guests;
 
   uv_idle_t idle;   /* runs while the queue has something */
