@@ -97,13 +97,7 @@ int e2b__agent_options(e2b__endpoint_t *endpoint, const e2b_sandbox_t *sandbox,
   if (rc != 0) return rc;
   snprintf(bearer, 80, "Bearer %s", address->secret);
   e2b__endpoint_header(endpoint, "Authorization", bearer);
-  memset(options, 0, sizeof *options);
-  options->secure = endpoint->secure;
-  options->host = endpoint->host;
-  options->port = endpoint->port;
-  options->target = "/v1";
-  options->headers = endpoint->headers;
-  options->headers_count = endpoint->headers_count;
+  *options = e2b__endpoint_websocket(endpoint, "/v1");
   options->protocols = E2B__AGENT_PROTOCOL;
   return 0;
 }

@@ -51,6 +51,19 @@ void e2b__endpoint_free(e2b__endpoint_t *endpoint) {
   e2b__arena_free(&endpoint->arena);
 }
 
+e2b__websocket_options_t e2b__endpoint_websocket(const e2b__endpoint_t *endpoint,
+                                                 const char *target) {
+  e2b__websocket_options_t options;
+  memset(&options, 0, sizeof options);
+  options.secure = endpoint->secure;
+  options.host = endpoint->host;
+  options.port = endpoint->port;
+  options.target = target;
+  options.headers = endpoint->headers;
+  options.headers_count = endpoint->headers_count;
+  return options;
+}
+
 e2b_error_t e2b__endpoint_error(e2b__arena_t *arena, const e2b__websocket_end_t *end) {
   if (end->code == E2B_EREQUEST && end->status != 0) {
     e2b__connect_error_t answer;

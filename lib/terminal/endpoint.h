@@ -29,6 +29,10 @@ static inline void e2b__endpoint_header(e2b__endpoint_t *endpoint, const char *n
   endpoint->headers[endpoint->headers_count++] = (e2b_pair_t){name, value};
 }
 
+/* A WebSocket there, otherwise as by default. Both are lent to it. */
+e2b__websocket_options_t e2b__endpoint_websocket(const e2b__endpoint_t *endpoint,
+                                                 const char *target);
+
 /* What the end of a WebSocket to such a server means. Strings in `arena`. */
 e2b_error_t e2b__endpoint_error(e2b__arena_t *arena, const e2b__websocket_end_t *end);
 /* Whether another attempt may fare better than the one that failed so. */

@@ -68,14 +68,7 @@ static int connect_socket(e2b__jupyter_t *jupyter) {
       rc == 0 ? e2b__format("%s/terminals/websocket/%s", endpoint.path, jupyter->name) : NULL;
   if (rc == 0 && target == NULL) rc = E2B_ENOMEM;
   if (rc == 0) {
-    e2b__websocket_options_t options;
-    memset(&options, 0, sizeof options);
-    options.secure = endpoint.secure;
-    options.host = endpoint.host;
-    options.port = endpoint.port;
-    options.target = target;
-    options.headers = endpoint.headers;
-    options.headers_count = endpoint.headers_count;
+    e2b__websocket_options_t options = e2b__endpoint_websocket(&endpoint, target);
     options.ping_interval_ms = jupyter->liveness_ms / 2;
     options.liveness_ms = jupyter->liveness_ms;
     options.quick_ack = !endpoint.secure;

@@ -173,14 +173,7 @@ static int open_ttyd(e2b__transport_t *transport) {
   if (rc == 0 && (target == NULL || basic == NULL)) rc = E2B_ENOMEM;
   if (rc == 0) {
     if (*it->token != '\0') e2b__endpoint_header(&endpoint, "Authorization", basic);
-    e2b__websocket_options_t options;
-    memset(&options, 0, sizeof options);
-    options.secure = endpoint.secure;
-    options.host = endpoint.host;
-    options.port = endpoint.port;
-    options.target = target;
-    options.headers = endpoint.headers;
-    options.headers_count = endpoint.headers_count;
+    e2b__websocket_options_t options = e2b__endpoint_websocket(&endpoint, target);
     options.protocols = "tty";
     options.ping_interval_ms = it->liveness_ms / 2;
     options.liveness_ms = it->liveness_ms;
