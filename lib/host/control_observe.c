@@ -130,7 +130,7 @@ void e2b__host_set_network(e2b__host_request_t *request, const char *id, const c
   if (cJSON_IsBool(internet)) {
     sandbox->has_allow_internet = true;
     sandbox->allow_internet = cJSON_IsTrue(internet);
-    e2b__host_gateway_apply(sandbox);
   }
+  e2b__host_gateway_apply(sandbox);
   e2b__host_answer_bytes(request, 204, NULL, "", 0);
 }

@@ -204,18 +204,33 @@ static void ask_waiting(struct e2b__host_gateway *gateway) {
   uv_poll_start(&gateway->poll, UV_READABLE, on_poll);
 }
 
+/* Of the rules for addresses the one that this can keep: all are denied, and none is excepted. */
+static bool denies_all(const cJSON *network) {
+  const cJSON *item, *allowed = cJSON_GetObjectItemCaseSensitive(network, "allowOut");
+  if (cJSON_GetArraySize(allowed) > 0) return false;
+  cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(network, "denyOut")) {
+    if (cJSON_IsString(item) && strcmp(item->valuestring, "0.0.0.0/0") == 0) return true;
+  }
+  return false;
+}
+
+static bool may_go_out(const e2b__host_sandbox_t *sandbox) {
+  return sandbox->allow_internet && !denies_all(sandbox->network);
+}
+
 bool e2b__host_gateway_apply(e2b__host_sandbox_t *sandbox) {
   e2b_host_t *host = sandbox->host;
+  bool wanted = may_go_out(sandbox);
   if (!e2b__host_gateway_is_up(host) || sandbox->net_fd < 0) return false;
-  if (sandbox->allow_internet && sandbox->way_out == E2B__WAY_OUT_NONE)
+  if (wanted && sandbox->way_out == E2B__WAY_OUT_NONE)
     sandbox->way_out = E2B__WAY_OUT_WANTED;
-  else if (!sandbox->allow_internet && sandbox->way_out == E2B__WAY_OUT_THERE)
+  else if (!wanted && sandbox->way_out == E2B__WAY_OUT_THERE)
     sandbox->way_out = E2B__WAY_OUT_UNWANTED;
   else
     return false;
   uv_poll_start(&host->gateway->poll, UV_READABLE | UV_WRITABLE, on_poll);
   ask_waiting(host->gateway);
-  return sandbox->allow_internet;
+  return wanted;
 }
 
 /* ---- answers ---- */
@@ -231,7 +246,7 @@ static void take_answer(struct e2b__host_gateway *gateway, const e2b__gateway_an
       E2B__HOST_LOG(host, ERROR, "sandbox %s: has no way out: %s", sandbox->id,
                     strerror(answer->error));
     /* It may have been forbidden meanwhile. */
-    if (!sandbox->allow_internet) e2b__host_gateway_apply(sandbox);
+    if (!may_go_out(sandbox)) e2b__host_gateway_apply(sandbox);
     e2b__host_sandbox_connected(sandbox);
     return;
   }

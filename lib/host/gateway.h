@@ -17,7 +17,8 @@ bool e2b__host_gateway_is_up(const e2b_host_t *host);
 /* The user namespace that all sandboxes' are made in; -1: there is none. */
 int e2b__host_gateway_namespace(const e2b_host_t *host);
 
-/* Makes the sandbox's way out what its allow_internet says. True: e2b__host_sandbox_connected()
+/* Makes the sandbox's way out what its allow_internet and its network's rules say; of these it
+ * keeps one, that all addresses are denied. True: e2b__host_sandbox_connected()
  * follows, whatever comes of it. */
 bool e2b__host_gateway_apply(e2b__host_sandbox_t *sandbox);
 

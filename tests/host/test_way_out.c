@@ -218,6 +218,43 @@ static void one_that_may_not_does_not(void **state) {
   assert_string_equal(out, "1\n");
 }
 
+/* PUT .../network as a client of its own, in another process: this one serves it. */
+static void set_network(e2b_sandbox_t *of, const char *body) {
+  char request[600], answer[100] = "";
+  int status = -1;
+  pid_t pid = fork();
+  if (pid == 0) {
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    to.sin_port = htons((uint16_t)atoi(strrchr(e2b_host_url(host), ':') + 1));
+    int len = snprintf(request, sizeof request,
+                       "PUT /sandboxes/%s/network HTTP/1.1\r\nHost: localhost\r\nX-API-KEY: %s\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       e2b_sandbox_id(of), e2b_host_api_key(host), strlen(body), body);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) _exit(1);
+    if (send(fd, request, (size_t)len, MSG_NOSIGNAL) != len) _exit(2);
+    if (recv(fd, answer, sizeof answer - 1, 0) <= 0) _exit(3);
+    _exit(strncmp(answer, "HTTP/1.1 204", 12) == 0 ? 0 : 4);
+  }
+  assert_true(pid > 0);
+  while (waitpid(pid, &status, WNOHANG) == 0)
+    uv_run(&loop, UV_RUN_NOWAIT);
+  assert_int_equal(status, 0);
+}
+
+static void who_is_denied_all_addresses_does_not(void **state) {
+  (void)state;
+  NEED_WAY_OUT;
+  set_network(other, "{\"denyOut\":[\"10.0.0.0/8\",\"0.0.0.0/0\"]}");
+  int tries = 0;
+  while (strcmp(dial(other, WORLD, WORLD_PORT), "ENETUNREACH") != 0)
+    assert_in_range(++tries, 0, 50);
+  set_network(other, "{}");
+  while (strcmp(dial(other, WORLD, WORLD_PORT), "connected hello") != 0)
+    assert_in_range(++tries, 0, 50);
+}
+
 static void the_machine_is_out_of_reach(void **state) {
   (void)state;
   NEED_WAY_OUT;
@@ -455,6 +492,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_sandbox_reaches_the_world),
       cmocka_unit_test(one_that_may_not_does_not),
+      cmocka_unit_test(who_is_denied_all_addresses_does_not),
       cmocka_unit_test(the_machine_is_out_of_reach),
       cmocka_unit_test(nor_is_an_address_that_it_gets_later),
       cmocka_unit_test(neighbours_are_out_of_reach),
