@@ -177,23 +177,27 @@ bool e2b__daemon_ok(e2b__operation_t *op, const e2b__call_result_t *result) {
 /* --- unary calls --------------------------------------------------------------------------------
  */
 
-char *e2b__user_header(e2b__arena_t *arena, const char *user) {
+int e2b__user_header(e2b__arena_t *arena, const char *user, char **header) {
   static const char start[] = "Authorization: Basic ";
+  if (strchr(user, ':') != NULL) return E2B_EINVAL;
   const size_t len = strlen(user);
   const size_t encoded = e2b__base64_encoded_size(len + 1);
   char *line = e2b__arena_alloc(arena, sizeof start + encoded);
   char *plain = e2b__arena_strndup(arena, user, len);
-  if (line == NULL || plain == NULL) return NULL;
+  if (line == NULL || plain == NULL) return E2B_ENOMEM;
   plain[len] = ':'; /* in place of the NUL: an empty password follows */
   memcpy(line, start, sizeof start - 1);
   e2b__base64_encode(plain, len + 1, line + sizeof start - 1);
   line[sizeof start - 1 + encoded] = '\0';
-  return line;
+  *header = line;
+  return 0;
 }
 
 int e2b__daemon_user(e2b__operation_t *op, const char *user) {
   if (user == NULL) return 0;
-  return e2b__operation_header_line(op, e2b__user_header(e2b__future_arena(op->future), user));
+  char *line;
+  const int rc = e2b__user_header(e2b__future_arena(op->future), user, &line);
+  return rc == 0 ? e2b__operation_header_line(op, line) : rc;
 }
 
 void e2b__daemon_rpc(e2b__operation_t *op, int rc, const char *method, const e2b__message_t *type,

@@ -32,10 +32,11 @@ void e2b__probe_cancel(e2b__probe_t *probe);
 void e2b__probe_apply(e2b__arena_t *arena, e2b_sandbox_t *sandbox, e2b_presence_t presence,
                       e2b_error_t *error);
 
-/* "Authorization: Basic" for the acting user, into the chain of the operation. */
+/* "Authorization: Basic" for the acting user, into the chain of the operation. 0, E2B_ENOMEM, or
+ * E2B_EINVAL for a name with a colon, which would end there: "root:x" is root. */
 int e2b__daemon_user(e2b__operation_t *op, const char *user);
-/* The same as a line of its own, in `arena`. NULL when out of memory. */
-char *e2b__user_header(e2b__arena_t *arena, const char *user);
+/* The same as a line of its own, in `arena`. */
+int e2b__user_header(e2b__arena_t *arena, const char *user, char **line);
 
 /* A unary call of a service: `message` is encoded as the client prefers. */
 void e2b__daemon_rpc(e2b__operation_t *op, int rc, const char *method, const e2b__message_t *type,

@@ -271,7 +271,9 @@ static int make_headers(e2b__stream_t *stream, const e2b__stream_options_t *opti
   unsigned count = 0;
   int rc = 0;
   if (options->user != NULL) {
-    rc = add_header(stream, &count, e2b__user_header(&stream->arena, options->user));
+    char *line;
+    rc = e2b__user_header(&stream->arena, options->user, &line);
+    if (rc == 0) rc = add_header(stream, &count, line);
   }
   /* Ten digits at most, and never 0: on Start that would be no limit at all (protocol 5.3). */
   if (rc == 0 && options->timeout_ms > 0 && options->timeout_ms <= 9999999999u) {

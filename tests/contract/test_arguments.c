@@ -122,6 +122,27 @@ static void strings_that_are_no_text(void **state) {
   faults_close(&f);
 }
 
+/* The daemon would take what is before the colon. */
+static void a_user_with_a_colon_is_nobody(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  e2b_run_options run;
+  E2B_INIT(&run);
+  run.user = "root:x";
+  refused(&f, e2b_run_shell(f.sandbox, "id", &run));
+  e2b_file_options file;
+  E2B_INIT(&file);
+  file.user = "root:x";
+  refused(&f, e2b_files_stat(f.sandbox, "/", &file));
+  e2b_terminal_options terminal;
+  E2B_INIT(&terminal);
+  terminal.user = "root:x";
+  terminal.transport = E2B_TRANSPORT_ENVD;
+  refused(&f, e2b_terminal_create(f.sandbox, &terminal));
+  faults_close(&f);
+}
+
 static void headers_that_are_none(void **state) {
   (void)state;
   static const e2b_pair_t wrong[] = {
@@ -196,6 +217,7 @@ int main(void) {
       cmocka_unit_test(lists_that_are_none_of_a_program),
       cmocka_unit_test(lists_that_are_none_of_a_file),
       cmocka_unit_test(strings_that_are_no_text),
+      cmocka_unit_test(a_user_with_a_colon_is_nobody),
       cmocka_unit_test(headers_that_are_none),
       cmocka_unit_test(a_header_without_a_value_is_sent),
       cmocka_unit_test(bytes_that_are_not_there),
