@@ -68,12 +68,15 @@ static void on_settle(e2b__task_t *task) {
  * are run once more; who needs that too often is given up. */
 static void run_all_again(e2b__http_t *http) {
   enum { PATIENCE = 3 };
-  e2b__list_t hopeless;
+  e2b__list_t all, hopeless;
+  e2b__list_init(&all);
   e2b__list_init(&hopeless);
-  e2b__list_t *node = http->exchanges.next;
-  while (node != &http->exchanges) {
+  /* One by one: curl may bring what it holds of one, and its owner may cancel another. */
+  e2b__list_move(&all, &http->exchanges);
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&all)) != NULL) {
     e2b__exchange_t *exchange = E2B__CONTAINER(node, e2b__exchange_t, node);
-    node = node->next;
+    e2b__list_append(&http->exchanges, node);
     if (exchange->state != E2B__EXCHANGE_RUNNING || exchange->paused || exchange->starved) continue;
     if (exchange->runs_again++ < PATIENCE) {
       /* Only a change makes curl look at it. */
