@@ -118,7 +118,7 @@ typedef struct e2b_list_options {
   e2b_toggle_t oldest_first; /* default off */
 } e2b_list_options;
 
-typedef struct e2b_sandbox_page {
+typedef struct e2b_sandbox_list {
   const e2b_sandbox_info_t *items;
   size_t count;
   const char *next_token; /* NULL on the last page */
