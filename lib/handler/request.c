@@ -155,6 +155,12 @@ static bool read_body(e2b__handling_t *h, const e2b_http_request *request) {
   } else if (request->body_len > 0) {
     h->body = e2b__json_parse(request->body, request->body_len);
   }
+  if (cJSON_IsObject(h->body) && request->json == NULL &&
+      e2b__json_has_nul(request->body, request->body_len)) {
+    /* It would arrive as something else, in a file, say, with a success. */
+    e2b__handling_fail(h, 400, "A string must not contain \\u0000");
+    return false;
+  }
   if (cJSON_IsObject(h->body)) return true;
   e2b__handling_fail(h, 400, "Invalid JSON in request body");
   return false;

@@ -3,8 +3,19 @@
 
 #include "proto/json_scan.h"
 
+/* Backslashes occur in strings only, the text being valid. */
+bool e2b__json_has_nul(const char *data, size_t len) {
+  const char *at = len > 0 ? memmem(data, len, "\\u0000", 6) : NULL;
+  for (size_t i = 0; at != NULL && i + 6 <= len; i++) {
+    if (data[i] != '\\') continue;
+    if (memcmp(data + i, "\\u0000", 6) == 0) return true;
+    i++;
+  }
+  return false;
+}
+
 /* cJSON ends a string at the first NUL that is escaped in it. "\u0000" has the length of "\ufffd",
- * so the text is rewritten in place. Backslashes occur in strings only, the text being valid. */
+ * so the text is rewritten in place. */
 static void replace_nuls(char *text, size_t len) {
   for (size_t i = 0; i + 1 < len; i++) {
     if (text[i] != '\\') continue;
@@ -17,7 +28,7 @@ cJSON *e2b__json_parse(const char *data, size_t len) {
   e2b__json_scan_t scan;
   e2b__json_scan_init(&scan, data, len);
   if (!e2b__json_scan_skip(&scan) || !e2b__json_scan_end(&scan)) return NULL;
-  if (memmem(data, len, "\\u0000", 6) == NULL) return cJSON_ParseWithLength(data, len);
+  if (!e2b__json_has_nul(data, len)) return cJSON_ParseWithLength(data, len);
   char *copy = e2b__strndup(data, len);
   if (copy == NULL) return NULL;
   replace_nuls(copy, len);

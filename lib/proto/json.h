@@ -14,6 +14,8 @@
  * cJSON is not) or memory is out. Nesting is bounded. A NUL inside a string, which a C string
  * cannot hold, becomes U+FFFD. Free with cJSON_Delete. */
 cJSON *e2b__json_parse(const char *data, size_t len);
+/* Whether that has happened: a string of `data`, which is valid, has a NUL in it. */
+bool e2b__json_has_nul(const char *data, size_t len);
 /* Member accessors: the default when the member is absent, null, or of another type. */
 const char *e2b__json_string(const cJSON *object, const char *name, const char *fallback);
 double e2b__json_number(const cJSON *object, const char *name, double fallback);

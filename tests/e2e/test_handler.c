@@ -133,6 +133,7 @@ static void wrong_types_are_named(void **state) {
       {FILES("readdir", "[]"), "Field 'path' must be a string"},
       {FILES("exists", "{}"), "Field 'path' must be a string"},
       {FILES("remove", "1e9"), "Field 'path' must be a string"},
+      {FILES("writeFile", "\"/a\",\"content\":\"a\\u0000b\""), "A string must not contain \\u0000"},
   };
   (void)state;
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

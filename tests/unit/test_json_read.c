@@ -93,6 +93,14 @@ static void a_nul_in_a_string_does_not_cut_it(void **state) {
   assert_string_equal(e2b__json_string(tree, "b", ""), "\\u0000");
   assert_string_equal(e2b__json_string(tree, "c", ""), "\\\357\277\275");
   cJSON_Delete(tree);
+  static const char *const with[] = {"\"\\u0000\"", "[\"\\\\\\u0000\"]", "{\"\\u0000\":1}"};
+  static const char *const without[] = {"", "0", "\"\\\\u0000\"", "\"\\\\\\\\u0000 \\u0001\""};
+  for (size_t i = 0; i < E2B__COUNT(with); i++) {
+    assert_true(e2b__json_has_nul(with[i], strlen(with[i])));
+  }
+  for (size_t i = 0; i < E2B__COUNT(without); i++) {
+    assert_false(e2b__json_has_nul(without[i], strlen(without[i])));
+  }
   starving_library_arm(1);
   assert_null(parse("\"\\u0000\""));
   starving_library_remove();
