@@ -91,7 +91,9 @@ typedef struct e2b_http_stream e2b_http_stream_t;
 
 typedef struct e2b_http_response {
   int status;
-  const e2b_pair_t *headers; /* Content-Length is the server's business */
+  /* Content-Length and Connection are the server's business; with 101 that is
+   * "Connection: Upgrade". */
+  const e2b_pair_t *headers;
   size_t headers_count;
   e2b_bytes_t body; /* empty when there is a stream */
   /* NULL when there is none, and from the moment on that the handler has ended it. Lent: see

@@ -28,9 +28,7 @@ static bool succeeded(e2b__handling_t *h, e2b_future_t *done) {
 }
 
 static void on_plain(e2b__handling_t *h, e2b_future_t *done) {
-  if (!succeeded(h, done)) return;
-  e2b__handling_begin(h);
-  e2b__handling_done(h);
+  if (succeeded(h, done)) e2b__handling_answer_plain(h);
 }
 
 /* --- content ------------------------------------------------------------------------------------

@@ -7,23 +7,14 @@
  * has more sandboxes is told how to go on. */
 enum { PAGE = 100, MOST_PAGES = 100 };
 
-static void answer_plain(e2b__handling_t *h) {
-  e2b__handling_begin(h);
-  e2b__handling_done(h);
-}
-
 void e2b__action_create(e2b__handling_t *h) {
   const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "options");
   const char *id = e2b__json_string(options, "sandboxId", "");
   if (*id != '\0') {
-    e2b__handling_take_sandbox(h, id, true, answer_plain);
+    e2b__handling_take_sandbox(h, id, true, e2b__handling_answer_plain);
   } else {
-    e2b__handling_make_sandbox(h, answer_plain);
+    e2b__handling_make_sandbox(h, e2b__handling_answer_plain);
   }
-}
-
-static void not_found(e2b__handling_t *h) {
-  e2b__handling_fail(h, 404, "Sandbox with ID %s not found", h->id);
 }
 
 static void on_killed(e2b__handling_t *h, e2b_future_t *done) {
@@ -34,9 +25,9 @@ static void on_killed(e2b__handling_t *h, e2b_future_t *done) {
   }
   e2b__lease_forget(h->handler, h->id);
   if (e2b_future_bool(done)) {
-    answer_plain(h);
+    e2b__handling_answer_plain(h);
   } else {
-    not_found(h);
+    e2b__handling_fail_unknown(h, h->id);
   }
 }
 
@@ -47,26 +38,22 @@ void e2b__action_destroy(e2b__handling_t *h) {
 /* --- getInfo ------------------------------------------------------------------------------------
  */
 
-static void put_text(e2b__handling_t *h, const char *name, const char *text) {
-  e2b__json_put_string(&h->json, name, text, strlen(text));
-}
-
 static void put_info(e2b__handling_t *h, const e2b_sandbox_info_t *info) {
   char created[32];
   e2b__rfc3339_from_ms(info->started_at_ms, created);
   const e2b_runtime_t runtime = e2b__handling_runtime_of(info);
   e2b__json_open(&h->json, "info", '{');
-  put_text(h, "id", info->id);
-  put_text(h, "provider", "e2b");
-  put_text(h, "runtime", runtime == E2B_RUNTIME_NODE ? "node" : "python");
-  put_text(h, "status", info->status);
-  put_text(h, "createdAt", created);
+  e2b__handling_put_text(h, "id", info->id);
+  e2b__handling_put_text(h, "provider", "e2b");
+  e2b__handling_put_text(h, "runtime", runtime == E2B_RUNTIME_NODE ? "node" : "python");
+  e2b__handling_put_text(h, "status", info->status);
+  e2b__handling_put_text(h, "createdAt", created);
   e2b__json_put_int(&h->json, "timeout", info->end_at_ms - info->started_at_ms);
   e2b__json_open(&h->json, "metadata", '{');
   for (size_t i = 0; i < info->metadata_count; i++) {
     /* Who made it is the handler's own note. */
     if (strcmp(info->metadata[i].name, e2b__handling_owner_key) == 0) continue;
-    put_text(h, info->metadata[i].name, info->metadata[i].value);
+    e2b__handling_put_text(h, info->metadata[i].name, info->metadata[i].value);
   }
   e2b__json_close(&h->json, '}');
   e2b__json_close(&h->json, '}');
@@ -105,8 +92,8 @@ static void on_page(e2b__handling_t *h, e2b_future_t *done) {
   for (size_t i = 0; i < page->count; i++) {
     if (!e2b__handling_owns(h, &page->items[i])) continue;
     e2b__json_open(&h->json, NULL, '{');
-    put_text(h, "sandboxId", page->items[i].id);
-    put_text(h, "provider", "e2b");
+    e2b__handling_put_text(h, "sandboxId", page->items[i].id);
+    e2b__handling_put_text(h, "provider", "e2b");
     e2b__json_close(&h->json, '}');
   }
   if (page->next_token != NULL && h->tag < MOST_PAGES) {
@@ -114,7 +101,7 @@ static void on_page(e2b__handling_t *h, e2b_future_t *done) {
     return;
   }
   e2b__json_close(&h->json, ']');
-  if (page->next_token != NULL) put_text(h, "nextToken", page->next_token);
+  if (page->next_token != NULL) e2b__handling_put_text(h, "nextToken", page->next_token);
   e2b__handling_done(h);
 }
 

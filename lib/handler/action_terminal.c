@@ -16,15 +16,6 @@ static const char *terminal_id(const e2b__handling_t *h) {
   return e2b__action_text(h, "terminalId");
 }
 
-static void answer_plain(e2b__handling_t *h) {
-  e2b__handling_begin(h);
-  e2b__handling_done(h);
-}
-
-static void put_text(e2b__handling_t *h, const char *name, const char *text) {
-  e2b__json_put_string(&h->json, name, text, strlen(text));
-}
-
 /* A size that JSON says; 0 when it is none. */
 static uint16_t size_of(double number) {
   return number >= 1 && number <= UINT16_MAX ? (uint16_t)number : 0;
@@ -42,10 +33,10 @@ static void on_created(e2b__handling_t *h, e2b_future_t *done) {
   const cJSON *options = cJSON_GetObjectItemCaseSensitive(h->body, "terminalOptions");
   e2b__handling_begin(h);
   e2b__json_open(&h->json, "terminal", '{');
-  put_text(h, "id", e2b_terminal_id(terminal));
+  e2b__handling_put_text(h, "id", e2b_terminal_id(terminal));
   e2b__json_put_int(&h->json, "pid", e2b_terminal_pid(terminal));
-  put_text(h, "command", e2b__json_string(options, "command", "bash"));
-  put_text(h, "status", "running");
+  e2b__handling_put_text(h, "command", e2b__json_string(options, "command", "bash"));
+  e2b__handling_put_text(h, "status", "running");
   e2b__json_put_int(&h->json, "cols", e2b_terminal_cols(terminal));
   e2b__json_put_int(&h->json, "rows", e2b_terminal_rows(terminal));
   e2b__json_close(&h->json, '}');
@@ -98,10 +89,10 @@ void e2b__action_terminal_create(e2b__handling_t *h) {
 
 static void put_terminal(e2b__handling_t *h, const char *name, const e2b_terminal_info_t *info) {
   e2b__json_open(&h->json, name, '{');
-  put_text(h, "id", info->id);
+  e2b__handling_put_text(h, "id", info->id);
   e2b__json_put_int(&h->json, "pid", info->pid);
-  put_text(h, "command", info->program);
-  put_text(h, "status", info->running ? "running" : "exited");
+  e2b__handling_put_text(h, "command", info->program);
+  e2b__handling_put_text(h, "status", info->running ? "running" : "exited");
   if (!info->running && info->exit.known) {
     e2b__json_put_int(&h->json, "exitCode", info->exit.exit_code);
   }
@@ -154,7 +145,7 @@ void e2b__action_terminal_get(e2b__handling_t *h) {
 
 static void after_operation(e2b__handling_t *h, int rc) {
   if (rc == 0) {
-    answer_plain(h);
+    e2b__handling_answer_plain(h);
   } else if (rc == E2B_EAGAIN) {
     e2b__handling_fail(h, 429, "The terminal does not read its input");
   } else {
@@ -194,7 +185,7 @@ static void on_killed(e2b__handling_t *h, e2b_future_t *done) {
     e2b__handling_fail(h, 404, "Terminal with ID %s not found", terminal_id(h));
   } else {
     e2b__operator_forget(h, terminal_id(h));
-    answer_plain(h);
+    e2b__handling_answer_plain(h);
   }
 }
 

@@ -126,12 +126,17 @@ void e2b__handling_await_or(e2b__handling_t *h, e2b_future_t *future, e2b__handl
                             e2b__handling_cb orphaned);
 /* Begins the envelope of a success; the action adds its members to h->json and says done. */
 void e2b__handling_begin(e2b__handling_t *h);
+void e2b__handling_put_text(e2b__handling_t *h, const char *name, const char *text);
 void e2b__handling_done(e2b__handling_t *h);
+/* A success that says nothing else. */
+void e2b__handling_answer_plain(e2b__handling_t *h);
 /* These answer, and the handling is gone. */
 void e2b__handling_fail(e2b__handling_t *h, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The failure of an operation. Forgets a sandbox that is gone. */
 void e2b__handling_fail_with(e2b__handling_t *h, const e2b_error_t *error);
+/* There is no such sandbox, as far as this caller is concerned. */
+void e2b__handling_fail_unknown(e2b__handling_t *h, const char *sandbox_id);
 /* An answer without a body. */
 void e2b__handling_answer_empty(e2b__handling_t *h, int status, bool preflight);
 /* An answer whose body (200) or bytes (101) are h->stream's, unless the handler has closed it. */

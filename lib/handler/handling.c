@@ -150,6 +150,8 @@ static void send_answer(e2b__handling_t *h, answer *a) {
 
 /* The envelope that h->text holds. */
 static void send_json(e2b__handling_t *h, int status, uint64_t retry_after_ms) {
+  /* When nobody says how long, soon is a fair guess. */
+  if (retry_after_ms == 0 && (status == 429 || status == 503)) retry_after_ms = 1000;
   e2b__json_close(&h->json, '}');
   answer *a = h->json.rc == 0 ? answer_new(h, status) : NULL;
   if (a != NULL) {
@@ -182,8 +184,17 @@ void e2b__handling_begin(e2b__handling_t *h) {
   begin(h, true);
 }
 
+void e2b__handling_put_text(e2b__handling_t *h, const char *name, const char *text) {
+  e2b__json_put_string(&h->json, name, text, strlen(text));
+}
+
 void e2b__handling_done(e2b__handling_t *h) {
   send_json(h, 200, 0);
+}
+
+void e2b__handling_answer_plain(e2b__handling_t *h) {
+  e2b__handling_begin(h);
+  e2b__handling_done(h);
 }
 
 static void fail(e2b__handling_t *h, int status, uint64_t retry_after_ms, const char *message) {
@@ -198,8 +209,7 @@ void e2b__handling_fail(e2b__handling_t *h, int status, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
-  /* Limits of the handler's own: soon is a fair guess. */
-  fail(h, status, status == 429 ? 1000 : 0, message);
+  fail(h, status, 0, message);
 }
 
 int e2b__handling_status(const e2b_error_t *error) {
@@ -218,10 +228,14 @@ int e2b__handling_status(const e2b_error_t *error) {
   }
 }
 
+void e2b__handling_fail_unknown(e2b__handling_t *h, const char *sandbox_id) {
+  e2b__handling_fail(h, 404, "Sandbox with ID %s not found", sandbox_id);
+}
+
 void e2b__handling_fail_with(e2b__handling_t *h, const e2b_error_t *error) {
   if (h->id != NULL && (error->code == E2B_ESANDBOXNOTFOUND || error->code == E2B_ESANDBOXGONE)) {
     e2b__lease_forget(h->handler, h->id);
-    e2b__handling_fail(h, 404, "Sandbox with ID %s not found", h->id);
+    e2b__handling_fail_unknown(h, h->id);
     return;
   }
   fail(h, e2b__handling_status(error), error->retry_after_ms, error->message);

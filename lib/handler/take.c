@@ -48,10 +48,6 @@ bool e2b__handling_read_runtime(e2b__handling_t *h, const cJSON *object, e2b_run
 /* --- an existing one ----------------------------------------------------------------------------
  */
 
-static void not_found(e2b__handling_t *h) {
-  e2b__handling_fail(h, 404, "Sandbox with ID %s not found", h->id);
-}
-
 static uint64_t usual_life_ms(const e2b__handling_t *h) {
   return h->handler->create.timeout_ms != 0 ? h->handler->create.timeout_ms
                                             : h->handler->client->config.sandbox_timeout_ms;
@@ -84,7 +80,7 @@ static void on_described(e2b__handling_t *h, e2b_future_t *done) {
   if (info == NULL) {
     e2b__handling_fail_with(h, e2b_future_error(done));
   } else if (!e2b__handling_owns(h, info)) {
-    not_found(h); /* whether it exists is not this caller's business */
+    e2b__handling_fail_unknown(h, h->id); /* whether it exists is not this caller's business */
   } else {
     const int64_t left_ms = info->end_at_ms - e2b__wall_ms();
     h->life_ms = left_ms > 0 ? (uint64_t)left_ms : 0;
@@ -106,7 +102,7 @@ static bool is_id(const char *id) {
 void e2b__handling_take_sandbox(e2b__handling_t *h, const char *id, bool connect,
                                 void (*next)(e2b__handling_t *h)) {
   if (!is_id(id)) {
-    e2b__handling_fail(h, 404, "Sandbox with ID %s not found", id);
+    e2b__handling_fail_unknown(h, id);
     return;
   }
   h->id = e2b__strdup(id);

@@ -22,6 +22,7 @@ void e2b__web_exchange_answer(e2b__web_exchange_t *x, unsigned status, const cha
   struct MHD_Response *response =
       MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT);
   if (response != NULL) MHD_add_response_header(response, "Content-Type", type);
+  if (response != NULL && status == 503) MHD_add_response_header(response, "Retry-After", "1");
   give(x, status, response);
 }
 

@@ -249,6 +249,27 @@ static void a_closed_client_is_said_so(void **state) {
   asking_close(&a);
 }
 
+static void who_is_to_come_back_is_told_when(void **state) {
+  static const struct {
+    int status;
+    const char *header;
+    int seconds;
+  } rows[] = {{429, NULL, 1}, {429, "Retry-After: 7\r\n", 7}, {503, NULL, 1}, {400, NULL, 0}};
+  (void)state;
+  for (size_t i = 0; i < E2B__COUNT(rows); i++) {
+    asking_t a;
+    asking_open(&a);
+    fault_clear(a.s.f.server);
+    fault_answer(fault_on(a.s.f.server, CREATE), rows[i].status, "application/json", "{}",
+                 rows[i].header);
+    CALL_VOID(e2b_future_release(asking_start(&a, &questions[1])));
+    asking_settle(&a, 1);
+    assert_int_equal(a.status, rows[i].status);
+    assert_int_equal(a.retry_after, rows[i].seconds);
+    asking_close(&a);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_question_has_its_answer),
@@ -262,6 +283,7 @@ int main(void) {
       cmocka_unit_test(the_hook_may_do_anything),
       cmocka_unit_test(streams_that_nobody_starts_end_with_their_answers),
       cmocka_unit_test(a_closed_client_is_said_so),
+      cmocka_unit_test(who_is_to_come_back_is_told_when),
   };
   return cmocka_run_group_tests_name("handler", tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/asking.h"
 
+#include <stdlib.h>
+
 #define FIELDS(action, fields) "{\"action\":\"compute.sandbox." action "\"" fields "}"
 #define ON(action, fields)     FIELDS(action, ",\"sandboxId\":\"" FAULTS_SANDBOX_ID "\"" fields)
 #define PATH                   ",\"path\":\"/tmp/x\""
@@ -88,6 +90,11 @@ static void on_answer(e2b_future_t *future, void *user_data) {
   a->answers++;
   a->status = answer != NULL ? answer->status : 0;
   a->code = answer == NULL ? e2b_future_error(future)->code : 0;
+  a->retry_after = 0;
+  for (size_t i = 0; answer != NULL && i < answer->headers_count; i++) {
+    const e2b_pair_t *header = &answer->headers[i];
+    if (strcmp(header->name, "Retry-After") == 0) a->retry_after = atoi(header->value);
+  }
   if (answer != NULL && answer->stream != NULL) {
     REQUIRE(a->stream == NULL);
     a->stream = answer->stream;

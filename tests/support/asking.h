@@ -14,6 +14,7 @@ typedef struct asking {
   unsigned answers; /* futures that called back */
   int status;       /* of the last; 0 when it failed */
   int code;         /* how it failed */
+  int retry_after;  /* seconds; 0 when it does not say */
   unsigned started; /* streams */
   unsigned ended;
   size_t bytes;              /* that streams brought */

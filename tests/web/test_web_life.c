@@ -196,6 +196,7 @@ static void a_closed_client_is_answered_with_503(void **state) {
   dialed_t *late = dialed_to(e2b_web_url(it.web));
   say_post(late, "{}");
   dialed_until_it_says(late, "HTTP/1.1 503");
+  dialed_until_it_says(late, "Retry-After: 1");
   dialed_until_it_says(late, "The service is not available");
   dialed_hang_up(early);
   dialed_hang_up(late);
