@@ -94,6 +94,14 @@ static void sink_options(sink_t *sink, e2b_run_options *options) {
   options->user_data = sink;
 }
 
+/* The run succeeds, and nothing of what the source made was lost. */
+static void all_arrives(faults_t *f, e2b_future_t *future, source_t *source, const sink_t *sink) {
+  faults_succeeds(f, future);
+  assert_int_equal(sink->seen, source->total);
+  assert_true(sink->in_order);
+  bytes_free(&source->ready);
+}
+
 /* The sanitizer has an allocator of its own. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
@@ -123,10 +131,7 @@ static void much_output_takes_constant_memory(void **state) {
   }
   assert_true(most < MOST);
   assert_int_equal(e2b_future_execution(future)->stdout_data.len, 0);
-  faults_succeeds(&f, future);
-  assert_int_equal(sink.seen, TOTAL);
-  assert_true(sink.in_order);
-  bytes_free(&source.ready);
+  all_arrives(&f, future, &source, &sink);
   faults_close(&f);
 }
 
@@ -187,10 +192,7 @@ static void a_paused_stream_stops_the_server(void **state) {
   assert_true(source.made < MOST_UNDER_WAY);
   assert_int_equal(e2b_future_is_done(future), 0);
   e2b_command_resume(sink.command);
-  faults_succeeds(&f, future);
-  assert_int_equal(sink.seen, TOTAL);
-  assert_true(sink.in_order);
-  bytes_free(&source.ready);
+  all_arrives(&f, future, &source, &sink);
   faults_close(&f);
 }
 
@@ -214,10 +216,7 @@ static void pausing_and_resuming_loses_nothing(void **state) {
   sink_options(&sink, &options);
   sink.act_at = 1;
   sink.act = pause_and_resume;
-  faults_succeeds(&f, e2b_run_shell(f.sandbox, "yes", &options));
-  assert_int_equal(sink.seen, TOTAL);
-  assert_true(sink.in_order);
-  bytes_free(&source.ready);
+  all_arrives(&f, e2b_run_shell(f.sandbox, "yes", &options), &source, &sink);
   faults_close(&f);
 }
 
@@ -246,10 +245,7 @@ static void a_reader_may_pause_after_every_piece(void **state) {
     before = sink.seen;
     e2b_command_resume(sink.command);
   }
-  faults_succeeds(&f, future);
-  assert_int_equal(sink.seen, TOTAL);
-  assert_true(sink.in_order);
-  bytes_free(&source.ready);
+  all_arrives(&f, future, &source, &sink);
   faults_close(&f);
 }
 

@@ -42,6 +42,14 @@ static void count_bytes(e2b_command_t *command, const char *data, size_t len, vo
   to->bytes += len;
 }
 
+static e2b_run_options output_to(e2b_output_cb on_stdout, void *user_data) {
+  e2b_run_options options;
+  E2B_INIT(&options);
+  options.on_stdout = on_stdout;
+  options.user_data = user_data;
+  return options;
+}
+
 static void ten_megabytes_collected(void **state) {
   (void)state;
   e2b_run_options options;
@@ -60,10 +68,7 @@ static void ten_megabytes_collected(void **state) {
 static void hundred_megabytes_in_pieces(void **state) {
   (void)state;
   sink to = {0, 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = count_bytes;
-  options.user_data = &to;
+  e2b_run_options options = output_to(count_bytes, &to);
   const e2b_execution_t *end = shell("head -c 100000000 /dev/zero | tr '\\0' x", &options);
   assert_int_equal(to.bytes, 100 * MB);
   assert_true(to.calls > 1);
@@ -75,10 +80,7 @@ static void hundred_megabytes_in_pieces(void **state) {
 static void order_is_kept(void **state) {
   (void)state;
   sink to = {0, 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = count_lines;
-  options.user_data = &to;
+  e2b_run_options options = output_to(count_lines, &to);
   shell("awk 'BEGIN { for (i = 0; i < 500000; i++) printf \"%08d\\n\", i }'", &options);
   assert_int_equal(to.bytes, 500000 * 9);
   assert_false(to.wrong);
@@ -156,10 +158,7 @@ static void take_text(e2b_command_t *command, const char *data, size_t len, void
 static void characters_are_not_cut_in_text_mode(void **state) {
   (void)state;
   text_sink to = {"", 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = take_text;
-  options.user_data = &to;
+  e2b_run_options options = output_to(take_text, &to);
   options.text = 1;
   shell(SPLIT_EURO, &options);
   assert_int_equal(to.len, 10);
@@ -174,10 +173,7 @@ static void characters_are_not_cut_in_text_mode(void **state) {
 static void bytes_that_are_no_text_arrive_in_text_mode(void **state) {
   (void)state;
   text_sink to = {"", 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = take_text;
-  options.user_data = &to;
+  e2b_run_options options = output_to(take_text, &to);
   options.text = 1;
   shell("printf '\\377\\376x\\342'; sleep 0.2; printf 'y\\342\\202'", &options);
   assert_int_equal(to.len, 7);
@@ -187,10 +183,7 @@ static void bytes_that_are_no_text_arrive_in_text_mode(void **state) {
 static void collecting_is_a_choice(void **state) {
   (void)state;
   sink to = {0, 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = count_bytes;
-  options.user_data = &to;
+  e2b_run_options options = output_to(count_bytes, &to);
   const e2b_execution_t *end = shell("echo out; echo err >&2", &options);
   assert_out(end, "");
   assert_err(end, "err\n");
@@ -209,11 +202,8 @@ static void collecting_is_a_choice(void **state) {
 static void both_streams_to_callbacks(void **state) {
   (void)state;
   sink to = {0, 0, false};
-  e2b_run_options options;
-  E2B_INIT(&options);
-  options.on_stdout = count_bytes;
+  e2b_run_options options = output_to(count_bytes, &to);
   options.on_stderr = count_bytes;
-  options.user_data = &to;
   shell("head -c 300000 /dev/zero & head -c 200000 /dev/zero >&2; wait", &options);
   assert_int_equal(to.bytes, 500000);
 }
