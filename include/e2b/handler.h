@@ -115,7 +115,8 @@ typedef void (*e2b_http_stream_data_cb)(e2b_http_stream_t *stream, const char *d
 typedef void (*e2b_http_stream_end_cb)(e2b_http_stream_t *stream, void *user_data);
 
 /* Takes the stream over from the future and starts it. `on_end` comes exactly once, also after
- * e2b_http_stream_close(). A stream that nobody started ends with its future. */
+ * e2b_http_stream_close(). A stream that nobody started ends with its future. 0; E2B_EINVAL without
+ * `on_data`, E2B_EALREADY when it was started before: then nothing has changed. */
 E2B_API int e2b_http_stream_start(e2b_http_stream_t *stream, e2b_http_stream_data_cb on_data,
                                   e2b_http_stream_end_cb on_end, void *user_data);
 /* The connection is slow: no more on_data until resumed. The sandbox's output waits, too. */

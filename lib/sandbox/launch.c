@@ -177,8 +177,9 @@ e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spe
   }
   if (rc != 0) {
     e2b__input_stop(command, E2B_ENOSTDIN);
-    e2b__future_fail_text(future, rc, "%s%s", e2b_code_text(rc),
-                          rc == E2B_EINVAL ? ": text that is not UTF-8, or half a variable" : "");
+    e2b__future_fail_text(
+        future, rc, "%s%s", e2b_code_text(rc),
+        rc == E2B_EINVAL ? ": text is not UTF-8, or a variable has no name or value" : "");
   }
   e2b__command_drop(command);
   return future;
