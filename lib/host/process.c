@@ -228,6 +228,10 @@ void e2b__host_process_exited(e2b__host_sandbox_t *sandbox, int pid, int status)
 
 /* ---- the beginning ---- */
 
+static void on_deadline(e2b__host_alarm_t *alarm) {
+  e2b__host_process_signal(E2B__CONTAINER(alarm, e2b__host_process_t, deadline), SIGKILL);
+}
+
 static int take_channels(e2b__host_process_t *process, e2b__host_started_t *started) {
   e2b_host_t *host = process->sandbox->host;
   int at = 0;
@@ -266,6 +270,9 @@ static void on_started(e2b__host_start_t *start, const e2b__host_started_t *star
     process_free(process);
     return;
   }
+  if (process->life_ms > 0)
+    e2b__host_alarm_set(&process->sandbox->host->alarms, &process->deadline, process->life_ms,
+                        on_deadline);
   process->started(process, &copy, process->started_data);
   e2b__host_process_pace(process);
 }
@@ -396,14 +403,6 @@ void e2b__host_process_signal(e2b__host_process_t *process, int number) {
     e2b__host_link_signal(process->sandbox->link, process->pid, number);
   else if (process->state == E2B__PROCESS_DRAINING)
     read_last_words(process);
-}
-
-static void on_deadline(e2b__host_alarm_t *alarm) {
-  e2b__host_process_signal(E2B__CONTAINER(alarm, e2b__host_process_t, deadline), SIGKILL);
-}
-
-void e2b__host_process_kill_in(e2b__host_process_t *process, uint64_t ms) {
-  e2b__host_alarm_set(&process->sandbox->host->alarms, &process->deadline, ms, on_deadline);
 }
 
 void e2b__host_process_wait_reaped(e2b__host_process_t *process, e2b__host_reap_wait_t *wait) {

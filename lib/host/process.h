@@ -52,7 +52,8 @@ typedef struct e2b__host_process {
   e2b__list_t reap_waits;
   bool tty_ended; /* of a pty: nobody has it open any more */
   bool reading_paused;
-  bool no_drain; /* a signal was sent through the host: its exit does not wait for the pipes */
+  bool no_drain;    /* a signal was sent through the host: its exit does not wait for the pipes */
+  uint64_t life_ms; /* it is killed after so long; 0: it is not */
   e2b__host_alarm_t deadline;
   e2b__host_alarm_t retention;
   e2b__host_start_t start;
@@ -77,7 +78,6 @@ void e2b__host_process_unsubscribe(e2b__host_subscriber_t *subscriber);
 /* After a subscriber's `full` has changed. */
 void e2b__host_process_pace(e2b__host_process_t *process);
 void e2b__host_process_signal(e2b__host_process_t *process, int signal);
-void e2b__host_process_kill_in(e2b__host_process_t *process, uint64_t ms);
 void e2b__host_process_wait_reaped(e2b__host_process_t *process, e2b__host_reap_wait_t *wait);
 /* The end event of a process that has ended, in the arena. */
 int e2b__host_process_end_event(const e2b__host_process_t *process, e2b__arena_t *arena,

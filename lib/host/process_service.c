@@ -162,7 +162,6 @@ static void on_started(e2b__host_process_t *process, const e2b__host_started_t *
                         e2b__host_error_text(started->error));
     return;
   }
-  if (call->timeout_ms > 0) e2b__host_process_kill_in(process, (uint64_t)call->timeout_ms);
   if (call->answered) return;
   watch(watcher, process);
 }
@@ -218,7 +217,10 @@ static void start_call(e2b__host_call_t *call, const void *message) {
     watcher_stop(watcher);
     e2b__host_call_fail(call, E2B__CODE_INVALID_ARGUMENT, NOT_STARTED "argument list too long",
                         command_line(&call->request->arena, config));
+    return;
   }
+  /* Whether or not this client is still there when it runs. */
+  if (call->timeout_ms > 0) watcher->starting->life_ms = (uint64_t)call->timeout_ms;
 }
 
 /* ---- Connect ---- */
