@@ -70,34 +70,35 @@ typedef enum e2b__exchange_state {
 struct e2b__exchange {
   e2b__list_t node; /* in http->exchanges, idle or ended */
   e2b__list_t line; /* in the origin's line or resolving list */
+  /* What each piece of an answer needs lies together: of thousands of streams all is cold. */
   e2b__http_t *http;
-  e2b__origin_t *origin;
+  const e2b__http_events_t *events;
+  void *ctx;
+  uint64_t activity_ms;
   e2b__exchange_state_t state;
+  bool got_head;   /* of the answer, to its last line */
+  bool got_body;   /* of the answer */
+  bool dialled;    /* opened a socket of its own */
+  bool connecting; /* since activity_ms */
+  bool connected;  /* the request may be on the wire */
+  bool on_way;     /* counted in http->on_way */
+  bool connector;  /* opens a connection that others wait for */
+  bool fresh;      /* not on a connection that is up */
+  bool impatient;  /* has waited in line for long enough */
+  bool paused;     /* wanted by the owner */
+  bool starved;    /* the body's source had nothing */
+  bool refused;    /* an answer that is an error has come before the body's end */
+  bool overdue;    /* a clock ran out; what waits in the socket may save it */
+  e2b__origin_t *origin;
   CURL *easy;         /* from RUNNING on: who waits in line needs none */
   e2b__clock_t clock; /* of its clocks the one that runs out next */
   e2b__http_request_t request;
-  const e2b__http_events_t *events;
-  void *ctx;
   size_t *place; /* what counts it as short and in flight; NULL: nothing does */
   size_t body_sent;
-  unsigned runs_again; /* after curl was out of memory */
-  uint64_t entered_ms; /* when it was asked for */
-  uint64_t started_ms; /* when it entered the multi */
-  uint64_t activity_ms;
+  unsigned runs_again;       /* after curl was out of memory */
   int refusal;               /* what on_data answered */
-  bool got_head;             /* of the answer, to its last line */
-  bool got_body;             /* of the answer */
-  bool dialled;              /* opened a socket of its own */
-  bool connecting;           /* since activity_ms */
-  bool connected;            /* the request may be on the wire */
-  bool on_way;               /* counted in http->on_way */
-  bool connector;            /* opens a connection that others wait for */
-  bool fresh;                /* not on a connection that is up */
-  bool impatient;            /* has waited in line for long enough */
-  bool paused;               /* wanted by the owner */
-  bool starved;              /* the body's source had nothing */
-  bool refused;              /* an answer that is an error has come before the body's end */
-  bool overdue;              /* a clock ran out; what waits in the socket may save it */
+  uint64_t entered_ms;       /* when it was asked for */
+  uint64_t started_ms;       /* when it entered the multi */
   e2b__task_t nudge;         /* curl is to be told of a change of paused or starved */
   struct curl_slist resolve; /* curl reads it when the transfer begins, not when it is set */
   char *why;                 /* curl's words about it; NULL: they are in http->why */

@@ -46,8 +46,8 @@ struct e2b_command {
   e2b_future_t *starting; /* of e2b_command_start and connect */
   e2b__list_t waiters;    /* futures of the end */
   size_t waiting;
-  e2b__output_t outputs[2]; /* stdout, stderr */
   void *user_data;
+  e2b__output_t outputs[2]; /* stdout, stderr */
   uint64_t started_ns;
   const e2b_error_t *error; /* why it failed; this and the next are in the arena */
   /* Why what it was promised on standard input did not reach it; NULL: it did. */
