@@ -54,7 +54,6 @@ struct cutter {
   bool step_by_step;
   unsigned steps;
   unsigned cuts;
-  uint64_t bytes_up;
   uint32_t seed;
 };
 
@@ -181,7 +180,6 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
   size_t len = (size_t)got;
   if (up && !it->known) look(it, buf->base, len);
   if (it->silent || !from->open) return;
-  if (up && it->terminal) it->cutter->bytes_up += len;
   uint64_t *left = up ? &it->left_up : &it->left_down;
   if (it->doomed && len >= *left) {
     forward(from, buf->base, (size_t)*left);
@@ -316,17 +314,4 @@ void cutter_path(cutter_t *cutter, const char *path) {
 
 unsigned cutter_cuts(const cutter_t *cutter) {
   return cutter->cuts;
-}
-
-unsigned cutter_open(const cutter_t *cutter) {
-  unsigned open = 0;
-  for (const e2b__list_t *node = cutter->lines.next; node != &cutter->lines; node = node->next) {
-    const line *it = E2B__CONTAINER(node, line, node);
-    open += it->terminal && it->client.open && !it->silent;
-  }
-  return open;
-}
-
-uint64_t cutter_bytes_up(const cutter_t *cutter) {
-  return cutter->bytes_up;
 }

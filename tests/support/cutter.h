@@ -39,7 +39,5 @@ void cutter_cut_now(cutter_t *cutter, cut_kind kind);
 void cutter_refuse(cutter_t *cutter, bool refuse);
 
 unsigned cutter_cuts(const cutter_t *cutter);
-unsigned cutter_open(const cutter_t *cutter);     /* terminals' connections */
-uint64_t cutter_bytes_up(const cutter_t *cutter); /* of terminals' connections */
 
 #endif

@@ -75,14 +75,14 @@ struct peer {
   uv_loop_t *loop;
   uv_tcp_t listener;
   uint16_t port;
-  unsigned accepted, open, upgrades;
+  unsigned accepted, upgrades;
   e2b__list_t connections;
   peer_connection_t *last;
   char *headers, *answer, *proxy_answer, proxy_request[1024];
   bytes at_once;
   bytes unmasked;
   unsigned handles;
-  bool bytewise, deaf;
+  bool bytewise;
   peer_tls_t *tls;
   peer_connection_t *none; /* stands in before the first */
 };
@@ -252,7 +252,6 @@ static void on_connection_closed(uv_handle_t *handle) {
 static void close_connection(peer_connection_t *c, bool reset) {
   if (c->closing) return;
   c->closing = true;
-  c->peer->open--;
   if (reset) {
     uv_tcp_close_reset(&c->tcp, on_connection_closed);
   } else {
@@ -290,7 +289,6 @@ static void on_connection(uv_stream_t *listener, int status) {
   uv_tcp_nodelay(&c->tcp, 1);
   e2b__list_append(&peer->connections, &c->node);
   peer->accepted++;
-  peer->open++;
   peer->last = c;
   if (peer->tls != NULL) {
     c->ssl = zeroed(sizeof *c->ssl);
@@ -298,7 +296,7 @@ static void on_connection(uv_stream_t *listener, int status) {
     assert_int_equal(mbedtls_ssl_setup(c->ssl, &peer->tls->config), 0);
     mbedtls_ssl_set_bio(c->ssl, c, on_cipher_out, on_cipher_in, NULL);
   }
-  if (!peer->deaf) uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+  uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
 /* --- the peer --------------------------------------------------------------------------------- */
@@ -389,10 +387,6 @@ void peer_send_at_once(peer_t *peer, const void *data, size_t len) {
   append(&peer->at_once, data, len);
 }
 
-void peer_read_nothing(peer_t *peer) {
-  peer->deaf = true;
-}
-
 void peer_proxy(peer_t *peer, const char *answer) {
   set(&peer->proxy_answer, answer);
 }
@@ -453,10 +447,6 @@ unsigned peer_accepted(const peer_t *peer) {
   return peer->accepted;
 }
 
-unsigned peer_open(const peer_t *peer) {
-  return peer->open;
-}
-
 const unsigned *peer_upgrades(const peer_t *peer) {
   return &peer->upgrades;
 }
@@ -506,7 +496,6 @@ void peer_pause(peer_t *peer) {
 }
 
 void peer_read(peer_t *peer) {
-  peer->deaf = false;
   if (!peer->last->closing) uv_read_start((uv_stream_t *)&peer->last->tcp, on_alloc, on_read);
 }
 
@@ -570,8 +559,4 @@ unsigned peer_frames(peer_t *peer) {
     count++;
   }
   return count;
-}
-
-size_t peer_bytes(const peer_t *peer) {
-  return peer->last->got.len;
 }

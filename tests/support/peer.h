@@ -25,8 +25,6 @@ void peer_add_headers(peer_t *peer, const char *lines);
 void peer_answer_instead(peer_t *peer, const char *answer);
 /* Sends this right behind the answer, in the same write. */
 void peer_send_at_once(peer_t *peer, const void *data, size_t len);
-/* Nothing is accepted or read until peer_read(). */
-void peer_read_nothing(peer_t *peer);
 /* One byte a write, one write a turn of the loop. */
 void peer_bytewise(peer_t *peer);
 /* It is a proxy first: answers CONNECT with that, and is the server that was asked for then. */
@@ -39,7 +37,6 @@ void peer_wants_certificate(peer_t *peer, const char *authority);
 /* --- the connection made last ----------------------------------------------------------------- */
 
 unsigned peer_accepted(const peer_t *peer);
-unsigned peer_open(const peer_t *peer); /* connections */
 const unsigned *peer_upgrades(const peer_t *peer);
 const char *peer_proxy_request(const peer_t *peer);
 /* What the client sent to be upgraded, NUL-terminated; "" before. */
@@ -68,7 +65,6 @@ typedef struct peer_got {
 /* The nth frame that has come as a whole, from 0. False when there are fewer. */
 bool peer_got(peer_t *peer, unsigned nth, peer_got_t *frame);
 unsigned peer_frames(peer_t *peer);
-size_t peer_bytes(const peer_t *peer); /* raw, behind the request */
 
 enum { FIN = 0x80, TEXT = 1, BINARY = 2, CONTINUATION = 0, CLOSE = 8, PING = 9, PONG = 10 };
 
