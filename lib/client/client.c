@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include <signal.h>
+#include <strings.h>
 
 /*  state     close()                          leaves by
  *  OPEN      -> CLOSING, all is decided       close()
@@ -19,22 +20,32 @@ static struct curl_slist *append(struct curl_slist *list, bool *ok, const char *
   return longer != NULL ? longer : list;
 }
 
+static bool names_itself(const e2b__config_t *config) {
+  for (size_t i = 0; i < config->api_headers_count; i++) {
+    if (strcasecmp(config->api_headers[i].name, "User-Agent") == 0) return true;
+  }
+  return *config->user_agent == '\0';
+}
+
+/* The user agent is a line like the others: curl, told of it, would format it twice a request. */
 static int make_headers(e2b_client_t *client) {
   const e2b__config_t *config = &client->config;
   bool ok = true;
   struct curl_slist *list = append(NULL, &ok, "Content-Type", "application/json");
-  if (config->api_key != NULL) list = append(list, &ok, "X-API-KEY", config->api_key);
-  list = append(list, &ok, "Accept", "application/json");
   if (ok) {
     struct curl_slist *longer = curl_slist_append(list, "Expect:");
     ok = longer != NULL;
     if (ok) list = longer;
   }
+  struct curl_slist *of_body = ok ? list->next : list;
+  if (config->api_key != NULL) list = append(list, &ok, "X-API-KEY", config->api_key);
+  list = append(list, &ok, "Accept", "application/json");
+  if (!names_itself(config)) list = append(list, &ok, "User-Agent", config->user_agent);
   for (size_t i = 0; ok && i < config->api_headers_count; i++) {
     list = append(list, &ok, config->api_headers[i].name, config->api_headers[i].value);
   }
   client->api_headers = list;
-  if (ok) client->bodiless_headers = list->next;
+  if (ok) client->bodiless_headers = of_body->next;
   return ok ? 0 : E2B_ENOMEM;
 }
 

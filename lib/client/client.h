@@ -66,7 +66,7 @@ struct e2b_client {
   e2b__http_t *http;
   e2b__dialer_t *dialer;                     /* of WebSockets; NULL until the first */
   struct curl_slist *api_headers;            /* of every control-plane request */
-  const struct curl_slist *bodiless_headers; /* the same but the first, which names a body's type */
+  const struct curl_slist *bodiless_headers; /* the same but those about a body */
   e2b__list_t guests;
 
   uv_idle_t idle;   /* runs while the queue has something */

@@ -189,7 +189,8 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   SET(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_opened);
   SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
   SET(easy, CURLOPT_CLOSESOCKETDATA, http);
-  SET(easy, CURLOPT_USERAGENT, options->user_agent);
+  /* The servers' is among each request's headers, of which a proxy is told nothing. */
+  if (options->proxy != NULL) SET(easy, CURLOPT_USERAGENT, options->user_agent);
   SET(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
   SET(easy, CURLOPT_NOPROXY, ""); /* nor does the environment say where not to go by it */
   /* A curl without HTTP/2 refuses to hear of it, and speaks HTTP/1.1 then. */

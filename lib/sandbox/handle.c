@@ -32,6 +32,7 @@ static bool make_headers(e2b_sandbox_t *sandbox) {
   if (!add_value(sandbox, "E2b-Sandbox-Id", sandbox->record.id) ||
       !add(sandbox, "E2b-Sandbox-Port: 49983") ||
       !add_value(sandbox, "X-Access-Token", sandbox->record.access_token) ||
+      !add_value(sandbox, "User-Agent", sandbox->client->config.user_agent) ||
       !add(sandbox, "Expect:")) { /* the daemon answers neither it nor an error early (4) */
     return false;
   }

@@ -75,6 +75,7 @@ static int address(e2b__operation_t *op, const e2b__jupyter_server_t *server, co
     rc = e2b__operation_header(op, endpoint.headers[i].name, endpoint.headers[i].value);
   }
   if (rc == 0) rc = e2b__operation_header(op, "Content-Type", "application/json");
+  if (rc == 0) rc = e2b__operation_header(op, "User-Agent", op->client->config.user_agent);
   e2b__endpoint_free(&endpoint);
   return rc;
 }

@@ -196,6 +196,23 @@ static void a_sandbox_without_a_token_sends_none(void **state) {
   faults_close(&f);
 }
 
+static void an_api_header_may_name_the_program(void **state) {
+  (void)state;
+  static const e2b_pair_t header = {"user-agent", "other/2.0"};
+  faults_t f;
+  faults_open(&f, NULL);
+  f.options.user_agent = "mine/1.0";
+  f.options.api_headers = &header;
+  f.options.api_headers_count = 1;
+  faults_client(&f);
+  fault_answer(fault_on(f.server, NULL), 200, "application/json", "[]", NULL);
+  faults_succeeds(&f, e2b_sandbox_list(f.h.client, NULL));
+  fault_request_t *request = fault_request(f.server, NULL, 0);
+  assert_string_equal(fault_header(request, "User-Agent"), "other/2.0");
+  assert_null(strstr(request->head, "mine/1.0")); /* nor a second one */
+  faults_close(&f);
+}
+
 /* Unary answers above 2048 bytes come in chunks. */
 static void an_answer_may_come_in_chunks(void **state) {
   enum { ENTRIES = 500 };
@@ -285,6 +302,7 @@ int main(void) {
       IN_BOTH(requests_to_the_sandbox_carry_what_they_should),
       IN_BOTH(nobody_is_named_who_was_not_asked_for),
       cmocka_unit_test(a_sandbox_without_a_token_sends_none),
+      cmocka_unit_test(an_api_header_may_name_the_program),
       IN_BOTH(an_answer_may_come_in_chunks),
       IN_BOTH(an_answer_may_have_trailers),
       IN_BOTH(an_informal_answer_comes_before_the_real_one),

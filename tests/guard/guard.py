@@ -36,8 +36,8 @@ class Case:
 
 
 CASES = [
-    Case("get_info", "get_info", {}, 400, 1.42, 3),
-    Case("run_command", "run_command", {}, 400, 1.22, 8),
+    Case("get_info", "get_info", {}, 400, 1.28, 3),
+    Case("run_command", "run_command", {}, 400, 1.2, 8),
     # Much to read: here a copy more of it shows, 60,000 bytes of an answer, 256 KB of output.
     Case("get_info_large", "get_info", {}, 40, 5.6, 7, metadata=60000),
     Case("run_command_output", "run_command", {"output": 32768}, 40, 1.09, 19),
