@@ -25,6 +25,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
 static void run(CURL *easy, unsigned long long total) {
   char url[512];
   snprintf(url, sizeof url, "%s/files?path=%llu", bench_env("E2B_SANDBOX_URL"), total);
+  curl_easy_setopt(easy, CURLOPT_CURLU, NULL); /* it would go before */
   curl_easy_setopt(easy, CURLOPT_URL, url);
   left = 1;
   curl_multi_add_handle(multi.curl, easy);
