@@ -13,4 +13,4 @@ def case(name, chunk, total, peer_total):
                  Target(PAYLOAD, "py", at_least=10)])
 
 
-CASES = [case("stdout_32k", 32768, 1 << 30, 1 << 27), case("stdout_256b", 256, 1 << 27, 1 << 23)]
+CASES = [case("stdout_32k", 32768, 1 << 30, 1 << 27), case("stdout_256b", 256, 1 << 30, 1 << 23)]
