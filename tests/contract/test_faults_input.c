@@ -46,6 +46,15 @@ static void answered(const faults_t *f, fault_rule_t *rule) {
   }
 }
 
+/* For a while, so that what comes after it has to wait in line; then all is accepted. */
+static void first_write_hangs(const faults_t *f) {
+  fault_rule_t *rule = fault_once(f->server, SEND_INPUT);
+  fault_wait(rule, 50);
+  answered(f, rule);
+  answered(f, fault_on(f->server, SEND_INPUT));
+  answered(f, fault_on(f->server, CLOSE_STDIN));
+}
+
 static void finish(faults_t *f, e2b_command_t *command) {
   fault_release(f->server);
   faults_succeeds(f, e2b_command_wait(command));
@@ -131,11 +140,7 @@ static void input_arrives_in_order_and_together(void **state) {
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
-  fault_wait(rule, 50);
-  answered(&f, rule);
-  answered(&f, fault_on(f.server, SEND_INPUT));
-  answered(&f, fault_on(f.server, CLOSE_STDIN));
+  first_write_hangs(&f);
   e2b_future_t *futures[5];
   futures[0] = e2b_command_write(command, "AAAA", 4);
   futures[1] = e2b_command_write(command, "BBBB", 4);
@@ -257,11 +262,7 @@ static void a_close_that_was_given_up_in_line_can_be_asked_for_again(void **stat
   faults_t f;
   faults_ready(&f, *state);
   e2b_command_t *command = started(&f, NULL);
-  fault_rule_t *rule = fault_once(f.server, SEND_INPUT);
-  fault_wait(rule, 50);
-  answered(&f, rule);
-  answered(&f, fault_on(f.server, SEND_INPUT));
-  answered(&f, fault_on(f.server, CLOSE_STDIN));
+  first_write_hangs(&f);
   e2b_future_t *first = e2b_command_write(command, "AAAA", 4);
   e2b_future_t *given_up = e2b_command_close_stdin(command);
   e2b_future_cancel(given_up);
