@@ -84,6 +84,7 @@ look() {
     need "clang" "clang" tool clang
     need "g++" "g++" cxx_compiler
     need "libcmocka-dev" "cmocka (headers)" library cmocka
+    need "libnghttp2-dev" "nghttp2 (headers)" library libnghttp2
     need "git" "git" tool git
     need "tmux" "tmux" tool tmux
     need "procps" "top" tool top

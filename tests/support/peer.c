@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/peer.h"
 
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/entropy.h>
-#include <mbedtls/ssl.h>
-#include <mbedtls/ssl_ticket.h>
-#include <mbedtls/version.h>
-#include <mbedtls/x509_crt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -17,6 +11,7 @@
 #include "proto/websocket_handshake.h"
 #include "support/harness.h"
 #include "support/test.h"
+#include "support/tls_server.h"
 
 /* Plain memory: that of the library runs out in some tests. */
 typedef struct bytes {
@@ -46,15 +41,6 @@ static void *zeroed(size_t size) {
   return ptr;
 }
 
-typedef struct peer_tls {
-  mbedtls_entropy_context entropy;
-  mbedtls_ctr_drbg_context random;
-  mbedtls_x509_crt certificate, authority;
-  mbedtls_pk_context key;
-  mbedtls_ssl_config config;
-  mbedtls_ssl_ticket_context tickets;
-} peer_tls_t;
-
 typedef struct peer_connection peer_connection_t;
 
 struct peer_connection {
@@ -62,8 +48,7 @@ struct peer_connection {
   peer_t *peer;
   uv_tcp_t tcp;
   uv_idle_t pacer;
-  mbedtls_ssl_context *ssl;
-  bytes cipher; /* arrived, not decrypted */
+  tls_end_t *tls; /* NULL: in the open */
   bytes got;
   bytes out;      /* waits for the pacer */
   size_t written; /* of out */
@@ -83,7 +68,7 @@ struct peer {
   bytes unmasked;
   unsigned handles;
   bool bytewise;
-  peer_tls_t *tls;
+  tls_server_t *tls;
   peer_connection_t *none; /* stands in before the first */
 };
 
@@ -128,23 +113,16 @@ static void put_paced(peer_connection_t *c, const void *data, size_t len) {
   uv_idle_start(&c->pacer, on_pace);
 }
 
-static int on_cipher_out(void *ctx, const unsigned char *data, size_t len) {
+static void on_cipher_out(void *ctx, const void *data, size_t len) {
   put_paced(ctx, data, len);
-  return (int)len;
 }
 
 static void send_on(peer_connection_t *c, const void *data, size_t len) {
   if (c->closing) return;
-  if (c->ssl == NULL) {
+  if (c->tls == NULL) {
     put_paced(c, data, len);
-    return;
-  }
-  const unsigned char *at = data;
-  while (len > 0) {
-    const int rc = mbedtls_ssl_write(c->ssl, at, len);
-    assert_true(rc > 0);
-    at += rc;
-    len -= (size_t)rc;
+  } else {
+    tls_end_send(c->tls, data, len);
   }
 }
 
@@ -185,10 +163,11 @@ static void upgrade(peer_connection_t *c) {
 
 /* Until the answer to CONNECT nothing is encrypted. */
 static bool in_the_open(const peer_connection_t *c) {
-  return c->ssl == NULL || (c->peer->proxy_answer != NULL && !c->tunnelled);
+  return c->tls == NULL || (c->peer->proxy_answer != NULL && !c->tunnelled);
 }
 
-static void take(peer_connection_t *c, const char *data, size_t len) {
+static void take(void *ctx, const char *data, size_t len) {
+  peer_connection_t *c = ctx;
   append(&c->got, data, len);
   if (c->upgraded) return;
   if (c->peer->proxy_answer != NULL && !c->tunnelled) {
@@ -210,24 +189,6 @@ static void take(peer_connection_t *c, const char *data, size_t len) {
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
-
-static int on_cipher_in(void *ctx, unsigned char *to, size_t size) {
-  peer_connection_t *c = ctx;
-  const size_t count = size < c->cipher.len ? size : c->cipher.len;
-  if (count == 0) return MBEDTLS_ERR_SSL_WANT_READ;
-  memcpy(to, c->cipher.data, count);
-  consume(&c->cipher, count);
-  return (int)count;
-}
-
-static void decrypt(peer_connection_t *c) {
-  char plain[4096];
-  for (;;) {
-    const int rc = mbedtls_ssl_read(c->ssl, (unsigned char *)plain, sizeof plain);
-    if (rc <= 0) return; /* a client that gives up is part of some tests */
-    take(c, plain, (size_t)rc);
-  }
-}
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   static char input[64 << 10];
@@ -272,8 +233,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf) {
     take(c, buf->base, (size_t)got);
     return;
   }
-  append(&c->cipher, buf->base, (size_t)got);
-  decrypt(c);
+  tls_end_feed(c->tls, buf->base, (size_t)got);
 }
 
 static void on_connection(uv_stream_t *listener, int status) {
@@ -290,12 +250,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   e2b__list_append(&peer->connections, &c->node);
   peer->accepted++;
   peer->last = c;
-  if (peer->tls != NULL) {
-    c->ssl = zeroed(sizeof *c->ssl);
-    mbedtls_ssl_init(c->ssl);
-    assert_int_equal(mbedtls_ssl_setup(c->ssl, &peer->tls->config), 0);
-    mbedtls_ssl_set_bio(c->ssl, c, on_cipher_out, on_cipher_in, NULL);
-  }
+  if (peer->tls != NULL) c->tls = tls_end_new(peer->tls, on_cipher_out, take, c);
   uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
 }
 
@@ -323,9 +278,7 @@ peer_t *peer_start(uv_loop_t *loop) {
 }
 
 static void free_connection(peer_connection_t *c) {
-  if (c->ssl != NULL) mbedtls_ssl_free(c->ssl);
-  free(c->ssl);
-  free(c->cipher.data);
+  tls_end_free(c->tls);
   free(c->got.data);
   free(c->out.data);
   free(c);
@@ -337,16 +290,7 @@ static void peer_free(peer_t *peer) {
     free_connection(E2B__CONTAINER(node, peer_connection_t, node));
   }
   free_connection(peer->none);
-  if (peer->tls != NULL) {
-    mbedtls_ssl_config_free(&peer->tls->config);
-    mbedtls_ssl_ticket_free(&peer->tls->tickets);
-    mbedtls_pk_free(&peer->tls->key);
-    mbedtls_x509_crt_free(&peer->tls->certificate);
-    mbedtls_x509_crt_free(&peer->tls->authority);
-    mbedtls_ctr_drbg_free(&peer->tls->random);
-    mbedtls_entropy_free(&peer->tls->entropy);
-    free(peer->tls);
-  }
+  tls_server_free(peer->tls);
   free(peer->at_once.data);
   free(peer->unmasked.data);
   free(peer->headers);
@@ -400,47 +344,11 @@ void peer_bytewise(peer_t *peer) {
 }
 
 void peer_tls(peer_t *peer, const char *certificate, const char *key) {
-  peer_tls_t *tls = peer->tls = zeroed(sizeof *tls);
-  mbedtls_entropy_init(&tls->entropy);
-  mbedtls_ctr_drbg_init(&tls->random);
-  mbedtls_x509_crt_init(&tls->certificate);
-  mbedtls_x509_crt_init(&tls->authority);
-  mbedtls_pk_init(&tls->key);
-  mbedtls_ssl_config_init(&tls->config);
-  mbedtls_ssl_ticket_init(&tls->tickets);
-  assert_int_equal(
-      mbedtls_ctr_drbg_seed(&tls->random, mbedtls_entropy_func, &tls->entropy, NULL, 0), 0);
-  assert_int_equal(mbedtls_x509_crt_parse(&tls->certificate, (const unsigned char *)certificate,
-                                          strlen(certificate) + 1),
-                   0);
-#if MBEDTLS_VERSION_MAJOR < 3
-  const int rc =
-      mbedtls_pk_parse_key(&tls->key, (const unsigned char *)key, strlen(key) + 1, NULL, 0);
-#else
-  const int rc = mbedtls_pk_parse_key(&tls->key, (const unsigned char *)key, strlen(key) + 1, NULL,
-                                      0, mbedtls_ctr_drbg_random, &tls->random);
-#endif
-  assert_int_equal(rc, 0);
-  assert_int_equal(mbedtls_ssl_config_defaults(&tls->config, MBEDTLS_SSL_IS_SERVER,
-                                               MBEDTLS_SSL_TRANSPORT_STREAM,
-                                               MBEDTLS_SSL_PRESET_DEFAULT),
-                   0);
-  mbedtls_ssl_conf_rng(&tls->config, mbedtls_ctr_drbg_random, &tls->random);
-  assert_int_equal(mbedtls_ssl_ticket_setup(&tls->tickets, mbedtls_ctr_drbg_random, &tls->random,
-                                            MBEDTLS_CIPHER_AES_256_GCM, 3600),
-                   0);
-  mbedtls_ssl_conf_session_tickets_cb(&tls->config, mbedtls_ssl_ticket_write,
-                                      mbedtls_ssl_ticket_parse, &tls->tickets);
-  assert_int_equal(mbedtls_ssl_conf_own_cert(&tls->config, &tls->certificate, &tls->key), 0);
+  peer->tls = tls_server_new(certificate, key, NULL);
 }
 
 void peer_wants_certificate(peer_t *peer, const char *authority) {
-  peer_tls_t *tls = peer->tls;
-  assert_int_equal(mbedtls_x509_crt_parse(&tls->authority, (const unsigned char *)authority,
-                                          strlen(authority) + 1),
-                   0);
-  mbedtls_ssl_conf_ca_chain(&tls->config, &tls->authority, NULL);
-  mbedtls_ssl_conf_authmode(&tls->config, MBEDTLS_SSL_VERIFY_REQUIRED);
+  tls_server_wants_certificate(peer->tls, authority);
 }
 
 unsigned peer_accepted(const peer_t *peer) {
