@@ -229,9 +229,12 @@ void e2b__easies_free(e2b__http_t *http) {
 
 static CURLcode set_exchange(e2b__exchange_t *exchange) {
   CURL *easy = exchange->easy;
-  CURLcode rc = CURLE_OK;
+  CURLcode rc = curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->why);
+  /* The latest of both lists are taken first, so it is mostly the one that it had before. */
+  void *known = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&known);
+  if (known == exchange) return rc;
   SET(easy, CURLOPT_PRIVATE, exchange);
-  SET(easy, CURLOPT_ERRORBUFFER, exchange->why);
   SET(easy, CURLOPT_WRITEDATA, exchange);
   SET(easy, CURLOPT_HEADERDATA, exchange);
   SET(easy, CURLOPT_READDATA, exchange);

@@ -17,6 +17,7 @@ void e2b__json_scan_init(e2b__json_scan_t *scan, const char *data, size_t len) {
 
 bool e2b__json_scan_fail(e2b__json_scan_t *scan, const char *fault) {
   if (scan->fault == NULL) scan->fault = fault;
+  scan->end = scan->at; /* nothing is left to be read */
   return false;
 }
 
@@ -29,17 +30,6 @@ bool e2b__json_scan_unexpected(e2b__json_scan_t *scan) {
                                                          : "syntax error in JSON text");
 }
 
-bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word) {
-  size_t len = strlen(word);
-  e2b__json_scan_peek(scan);
-  if (scan->fault != NULL || (size_t)(scan->end - scan->at) < len ||
-      memcmp(scan->at, word, len) != 0) {
-    return e2b__json_scan_unexpected(scan);
-  }
-  scan->at += len;
-  return true;
-}
-
 /* --- strings ---------------------------------------------------------------------------------- */
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
@@ -50,16 +40,23 @@ static uint64_t zero_bytes(uint64_t word) {
   return (word - EACH(1)) & ~word;
 }
 
+#ifdef __SSE2__
+/* One bit for each of sixteen bytes that is not plain. */
+static unsigned special_bytes(const char *s) {
+  const __m128i text = _mm_loadu_si128((const __m128i *)(const void *)s);
+  /* As signed bytes, those above ASCII are less than a blank too. */
+  const __m128i special = _mm_or_si128(_mm_cmplt_epi8(text, _mm_set1_epi8(0x20)),
+                                       _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
+                                                    _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))));
+  return (unsigned)_mm_movemask_epi8(special);
+}
+#endif
+
 inline size_t e2b__json_plain_run(const char *s, size_t len) {
   size_t i = 0;
 #ifdef __SSE2__
   for (; len - i >= 16; i += 16) {
-    const __m128i text = _mm_loadu_si128((const __m128i *)(const void *)(s + i));
-    /* As signed bytes, those above ASCII are less than a blank too. */
-    const __m128i special = _mm_or_si128(_mm_cmplt_epi8(text, _mm_set1_epi8(0x20)),
-                                         _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('"')),
-                                                      _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'))));
-    const unsigned which = (unsigned)_mm_movemask_epi8(special);
+    const unsigned which = special_bytes(s + i);
     if (which != 0) return i + (size_t)__builtin_ctz(which);
   }
 #endif
@@ -111,11 +108,11 @@ static size_t escape_length(const char *s, size_t len) {
   return is_low(hex_escape(s + 6, len - 6)) ? 12 : 0;
 }
 
-bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token) {
-  if (!e2b__json_scan_expect(scan, '"')) return false;
-  const char *p = scan->at;
+/* From `p` on, in the string that begins at token->ptr. Inline, it would have the short way below
+ * save registers. */
+__attribute__((noinline)) static bool scan_rest(e2b__json_scan_t *scan, e2b__json_token_t *token,
+                                                const char *p) {
   bool high = false;
-  token->ptr = p;
   token->escaped = false;
   for (;;) {
     p += e2b__json_plain_run(p, (size_t)(scan->end - p));
@@ -141,6 +138,25 @@ bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token) {
   }
   scan->at = p + 1;
   return true;
+}
+
+bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token) {
+  if (!e2b__json_scan_expect(scan, '"')) return false;
+  const char *p = token->ptr = scan->at;
+#ifdef __SSE2__
+  /* Nearly every string is plain to its end: a leaf without calls. */
+  for (; scan->end - p >= 16; p += 16) {
+    const unsigned which = special_bytes(p);
+    if (which == 0) continue;
+    p += __builtin_ctz(which);
+    if (*p != '"') break;
+    token->len = (size_t)(p - token->ptr);
+    token->escaped = false;
+    scan->at = p + 1;
+    return true;
+  }
+#endif
+  return scan_rest(scan, token, p);
 }
 
 static size_t put_utf8(char *out, int32_t c) {
@@ -233,7 +249,6 @@ static size_t digits(const char *p, const char *end) {
 
 bool e2b__json_scan_number(e2b__json_scan_t *scan, e2b__json_token_t *token) {
   e2b__json_scan_peek(scan);
-  if (scan->fault != NULL) return false;
   const char *p = scan->at;
   const char *end = scan->end;
   bool good = true;
@@ -317,6 +332,13 @@ bool e2b__json_integer(e2b__json_token_t number, bool *negative, uint64_t *magni
 }
 
 int64_t e2b__json_int64(e2b__json_token_t number) {
+  enum { SURE_TO_FIT = 18 };
+  int64_t value = 0;
+  size_t i = 0;
+  while (i < number.len && i < SURE_TO_FIT && number.ptr[i] >= '0' && number.ptr[i] <= '9') {
+    value = value * 10 + (number.ptr[i++] - '0');
+  }
+  if (i == number.len) return value;
   bool negative;
   bool whole_number;
   uint64_t magnitude;
@@ -327,10 +349,6 @@ int64_t e2b__json_int64(e2b__json_token_t number) {
 }
 
 /* --- structure -------------------------------------------------------------------------------- */
-
-bool e2b__json_scan_name(e2b__json_scan_t *scan, e2b__json_token_t *token) {
-  return e2b__json_scan_string(scan, token) && e2b__json_scan_expect(scan, ':');
-}
 
 static bool skip_scalar(e2b__json_scan_t *scan) {
   e2b__json_token_t token;
@@ -399,6 +417,8 @@ static bool skip_nested(e2b__json_scan_t *scan) {
 }
 
 bool e2b__json_scan_skip(e2b__json_scan_t *scan) {
+  e2b__json_token_t token;
   const char c = e2b__json_scan_peek(scan);
+  if (c == '"') return e2b__json_scan_string(scan, &token);
   return c == '{' || c == '[' ? skip_nested(scan) : skip_scalar(scan);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A strict reader of JSON text (RFC 8259) that builds no tree and allocates nothing: the caller
  * knows what should come, asks for it token by token, and skips what it does not know. Strings are
@@ -39,7 +40,7 @@ static inline char e2b__json_scan_peek(e2b__json_scan_t *scan) {
 }
 /* Takes the punctuation mark `c` if it is next; not being next is no fault. */
 static inline bool e2b__json_scan_take(e2b__json_scan_t *scan, char c) {
-  if (scan->fault != NULL || e2b__json_scan_peek(scan) != c) return false;
+  if (e2b__json_scan_peek(scan) != c) return false;
   scan->at++;
   return true;
 }
@@ -52,9 +53,19 @@ static inline bool e2b__json_scan_expect(e2b__json_scan_t *scan, char c) {
 bool e2b__json_scan_string(e2b__json_scan_t *scan, e2b__json_token_t *token);
 bool e2b__json_scan_number(e2b__json_scan_t *scan, e2b__json_token_t *token);
 /* Takes `word` (true, false, null). */
-bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word);
+static inline bool e2b__json_scan_word(e2b__json_scan_t *scan, const char *word) {
+  const size_t len = strlen(word);
+  e2b__json_scan_peek(scan);
+  if ((size_t)(scan->end - scan->at) < len || memcmp(scan->at, word, len) != 0) {
+    return e2b__json_scan_unexpected(scan);
+  }
+  scan->at += len;
+  return true;
+}
 /* The name of a member and its colon. */
-bool e2b__json_scan_name(e2b__json_scan_t *scan, e2b__json_token_t *token);
+static inline bool e2b__json_scan_name(e2b__json_scan_t *scan, e2b__json_token_t *token) {
+  return e2b__json_scan_string(scan, token) && e2b__json_scan_expect(scan, ':');
+}
 /* Any one value, at most E2B__JSON_DEPTH levels deep. Does not recurse. */
 bool e2b__json_scan_skip(e2b__json_scan_t *scan);
 /* True when nothing but blanks is left. */

@@ -89,29 +89,22 @@ typedef struct cursor {
   bool failed;
 } cursor;
 
-static int take_number(cursor *c, int digits, int lowest, int highest) {
-  int value = 0;
-  if (c->end - c->at < digits) {
-    c->failed = true;
-    return lowest;
-  }
-  for (; digits > 0; digits--, c->at++) {
-    if (*c->at < '0' || *c->at > '9') {
-      c->failed = true;
-      return lowest;
-    }
-    value = value * 10 + (*c->at - '0');
-  }
+static int digit(cursor *c, char text) {
+  const unsigned value = (unsigned)(text - '0');
+  if (value > 9) c->failed = true;
+  return (int)value;
+}
+
+/* What is left has room for them. */
+static inline int two_digits(cursor *c, int lowest, int highest) {
+  const int value = digit(c, c->at[0]) * 10 + digit(c, c->at[1]);
   if (value < lowest || value > highest) c->failed = true;
+  c->at += 2;
   return value;
 }
 
-static void take_mark(cursor *c, char mark) {
-  if (c->at < c->end && (*c->at == mark || (mark == 'T' && *c->at == 't'))) {
-    c->at++;
-  } else {
-    c->failed = true;
-  }
+static inline void take_mark(cursor *c, char mark) {
+  if (*c->at++ != mark) c->failed = true;
 }
 
 static int32_t take_fraction(cursor *c) {
@@ -134,9 +127,13 @@ static int take_offset(cursor *c) {
     c->failed = true;
     return 0;
   }
-  int hours = take_number(c, 2, 0, 23);
+  if (c->end - c->at != 5) {
+    c->failed = true;
+    return 0;
+  }
+  int hours = two_digits(c, 0, 23);
   take_mark(c, ':');
-  int offset = hours * 3600 + take_number(c, 2, 0, 59) * 60;
+  int offset = hours * 3600 + two_digits(c, 0, 59) * 60;
   return sign == '-' ? -offset : offset;
 }
 
@@ -147,23 +144,26 @@ static int days_in(int year, int month) {
 }
 
 int e2b__rfc3339_parse(const char *text, size_t len, int64_t *seconds, int32_t *nanos) {
-  if (len == 0) return E2B_EPROTOCOL;
+  if (len < sizeof "0001-01-01T00:00:00Z" - 1) return E2B_EPROTOCOL;
   cursor c = {text, text + len, false};
   date d;
-  d.year = take_number(&c, 4, 1, 9999);
+  d.year = two_digits(&c, 0, 99) * 100;
+  d.year += two_digits(&c, 0, 99);
   take_mark(&c, '-');
-  d.month = take_number(&c, 2, 1, 12);
+  d.month = two_digits(&c, 1, 12);
   take_mark(&c, '-');
-  d.day = take_number(&c, 2, 1, 31);
-  take_mark(&c, 'T');
-  int hours = take_number(&c, 2, 0, 23);
+  d.day = two_digits(&c, 1, 31);
+  take_mark(&c, *c.at == 't' ? 't' : 'T');
+  int hours = two_digits(&c, 0, 23);
   take_mark(&c, ':');
-  int minutes = take_number(&c, 2, 0, 59);
+  int minutes = two_digits(&c, 0, 59);
   take_mark(&c, ':');
-  int second = take_number(&c, 2, 0, 59);
+  int second = two_digits(&c, 0, 59);
   int32_t fraction = take_fraction(&c);
   int offset = take_offset(&c);
-  if (c.failed || c.at != c.end || d.day > days_in(d.year, d.month)) return E2B_EPROTOCOL;
+  if (c.failed || c.at != c.end || d.year == 0 || d.day > days_in(d.year, d.month)) {
+    return E2B_EPROTOCOL;
+  }
   int64_t value = days_of(d) * DAY + hours * 3600 + minutes * 60 + second - offset;
   if (value < EARLIEST || value > LATEST) return E2B_EPROTOCOL;
   *seconds = value;
