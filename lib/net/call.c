@@ -20,13 +20,32 @@ void e2b__call_hurry(e2b__call_t *call, uint64_t ms) {
   if (call->exchange != NULL) e2b__exchange_hurry(call->exchange, ms);
 }
 
+/* An answer is mostly one piece, and done with at once: one buffer does for all, and is warm. */
+static void borrow_body(e2b__call_t *call) {
+  e2b__buffer_t *spare = &call->http->spare_body;
+  call->body.data = spare->data;
+  call->body.capacity = spare->capacity;
+  e2b__buffer_init(spare, 0);
+}
+
+static void give_body_back(e2b__http_t *http, e2b__buffer_t *body) {
+  enum { LARGEST_SPARE = 4096 };
+  if (http->spare_body.data == NULL && body->capacity <= LARGEST_SPARE) {
+    http->spare_body = *body;
+  } else {
+    e2b__buffer_free(body);
+  }
+}
+
 static int on_data(void *ctx, const char *data, size_t len) {
   e2b__call_t *call = ctx;
+  if (call->body.data == NULL) borrow_body(call);
   return e2b__buffer_append(&call->body, data, len);
 }
 
 /* The body stays until `done` is through with it, the call may go in it. */
 static void finish(e2b__call_t *call, e2b__call_result_t *result) {
+  e2b__http_t *http = call->http;
   e2b__buffer_t body = call->body;
   const e2b__call_cb done = call->done;
   void *ctx = call->ctx;
@@ -38,7 +57,7 @@ static void finish(e2b__call_t *call, e2b__call_result_t *result) {
   call->http = NULL; /* it is over */
   call->exchange = NULL;
   done(ctx, result);
-  e2b__buffer_free(&body);
+  give_body_back(http, &body);
 }
 
 static void fail(e2b__call_t *call, int code) {

@@ -29,6 +29,7 @@ void e2b__http_handle_closed(e2b__http_t *http) {
   void *ctx = http->closed_ctx;
   e2b__free(http->polls);
   e2b__free(http->proxy_host);
+  e2b__buffer_free(&http->spare_body);
   e2b__free(http);
   closed(ctx);
 }

@@ -2,6 +2,7 @@
 #ifndef E2B_LIB_NET_INTERNAL_H
 #define E2B_LIB_NET_INTERNAL_H
 
+#include "base/buffer.h"
 #include "base/list.h"
 #include "base/wheel.h"
 #include "net/dns.h"
@@ -37,8 +38,9 @@ struct e2b__http {
   size_t idle_count;
   CURL *spare[128]; /* handles that nobody uses */
   size_t spare_count;
-  e2b__list_t ended;  /* cancelled or resumed inside curl: seen to when it has returned */
-  e2b__task_t settle; /* sees to `ended` from the loop */
+  e2b__buffer_t spare_body; /* for the next answer of a call */
+  e2b__list_t ended;        /* cancelled or resumed inside curl: seen to when it has returned */
+  e2b__task_t settle;       /* sees to `ended` from the loop */
 
   e2b__origin_t *origins[64]; /* by hash */
   e2b__list_t runnable;       /* origins with somebody in line who may go */
