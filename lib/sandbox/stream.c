@@ -193,8 +193,8 @@ static void on_done(void *ctx, const e2b__http_result_t *result) {
     finish(stream);
   } else if (stream->phase == REFUSED && result->code == 0) {
     finish_refused(stream, result->status);
-  } else if (stream->paused) {
-    /* Whatever is held may have the end in it. */
+  } else if (stream->paused || (stream->phase == OPEN && stream->held.len > 0)) {
+    /* Whatever is held may have the end in it. It is for on_resume(), which may be in line. */
     stream->over = true;
     if (stream->held.len == 0 || result->code != 0) stream->result_code = result->code;
   } else {
