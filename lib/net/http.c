@@ -244,7 +244,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
     return 0;
   }
   poll_ctx *poll = poll_of(http, fd);
-  if (poll == NULL) return -1;
+  /* A transfer's has its watch already: this is one of curl's own (from 8.20 on it has one to wake
+   * itself from other threads, of which there are none). It can do without, until it asks again. */
+  if (poll == NULL) return 0;
   int events = 0;
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
