@@ -234,6 +234,7 @@ static void what_is_no_http_makes_no_sense(void **state) {
   static const char *const answers[] = {"SSH-2.0-OpenSSH_9.2p1\r\n\r\n", "\r\n\r\n\r\n",
                                         "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
                                         "HTTP/9.9 200 OK\r\n\r\n", "HTTP/1.1 999999 OK\r\n\r\n"};
+  const size_t numbers = 4; /* curl 8 takes its first three digits, for a failure of the server */
   faults_t f;
   faults_ready(&f, *state);
   for (size_t i = 0; i < E2B__COUNT(answers); i++) {
@@ -243,7 +244,7 @@ static void what_is_no_http_makes_no_sense(void **state) {
     fault_text(rule, answers[i]);
     fault_close(rule);
     const faults_error_t error = faults_fails(&f, run(&f));
-    if (error.code != E2B_EPROTOCOL) {
+    if (error.code != E2B_EPROTOCOL && (i != numbers || error.code != E2B_ESERVER)) {
       fail_msg("%zu: %s: %s", i, e2b_code_name(error.code), error.message);
     }
     assert_true(error.maybe_applied);
