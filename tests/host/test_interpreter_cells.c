@@ -90,6 +90,18 @@ static void values_that_json_does_not_know(void **state) {
 }
 
 /* Whether the client's connection is closed while the cell runs, or before it has begun. */
+/* E2B's template does not cut long lists, and its shell has these modules without an import. */
+static void results_are_as_in_the_template(void **state) {
+  (void)state;
+  cell_t *cell = cells_run("list(range(2000))", NULL);
+  const char *text = cells_member(cell, "result", 0, "text");
+  assert_non_null(strstr(text, " 1999]"));
+  assert_null(strstr(text, "..."));
+  cells_prints("print(os.path.sep, IPython.__name__, sys.byteorder != '')", NULL,
+               "/ IPython True\n");
+  cells_prints("%who", NULL, "Interactive namespace is empty.\n");
+}
+
 static void leave(const char *code, const char *more, bool begun) {
   wire_exchange_t *exchange = cells_begin(code, more);
   if (begun)
@@ -215,6 +227,7 @@ int main(void) {
       CELLS_TEST(output_of_programs_is_output),
       CELLS_TEST(variables_of_a_cell_are_its_own),
       CELLS_TEST(values_that_json_does_not_know),
+      CELLS_TEST(results_are_as_in_the_template),
       CELLS_TEST(a_client_that_goes_interrupts),
       CELLS_TEST(a_kernels_death_is_told),
       CELLS_TEST(much_of_it),

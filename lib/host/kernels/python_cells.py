@@ -70,7 +70,13 @@ def make_shell(wire, output, capture, state):
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "NoColor"
     config.InteractiveShell.banner1 = ""
+    # Long lists are shown whole, as in E2B's template.
+    config.PlainTextFormatter.max_seq_length = 0
     shell = Shell.instance(config=config)
+    # What E2B's template leaves behind when it starts its shell: code has come to rely on it.
+    import IPython
+
+    shell.push({"IPython": IPython, "os": os, "sys": sys}, interactive=False)
     shell.displayhook.exec_result = None
     make_formatters(shell)
     return shell
