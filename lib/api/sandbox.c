@@ -12,7 +12,7 @@ static e2b__operation_t *about(e2b_client_t *client, const char *id, e2b__kind_t
   e2b__operation_t *op = e2b__operation_new(client, kind, name, future);
   if (op == NULL) return NULL;
   if (id == NULL || *id == '\0') {
-    e2b__operation_send(op, E2B_EINVAL, NULL, NULL);
+    e2b__operation_send(op, e2b__operation_refuse(op, "there is no sandbox id"), NULL, NULL);
     return NULL;
   }
   const char *subject = e2b__arena_strndup(e2b__future_arena(*future), id, strlen(id));
@@ -81,6 +81,7 @@ e2b_future_t *e2b_sandbox_list(e2b_client_t *client, const e2b_list_options *opt
   e2b__options_copy(&known, sizeof known, options);
   int rc = e2b__control_url(op, "/v2/sandboxes", NULL, "");
   if (rc == 0) rc = e2b__sandbox_list_query(&op->url, &known);
+  if (rc == E2B_EINVAL) e2b__operation_refuse(op, "metadata without a name or a value");
   const e2b__operation_request_t request = {
       .method = "GET", .headers = client->bodiless_headers, .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_list);

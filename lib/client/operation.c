@@ -69,8 +69,15 @@ static void on_done(void *ctx, const e2b__call_result_t *result) {
 }
 
 static void fail_now(e2b__operation_t *op, int code) {
-  e2b__future_fail_text(op->future, code, "%s", e2b_code_text(code));
+  const bool said = code == E2B_EINVAL && op->wrong != NULL;
+  e2b__future_fail_text(op->future, code, "%s%s%s", e2b_code_text(code), said ? ": " : "",
+                        said ? op->wrong : "");
   operation_end(op);
+}
+
+int e2b__operation_refuse(e2b__operation_t *op, const char *wrong) {
+  op->wrong = wrong;
+  return E2B_EINVAL;
 }
 
 void e2b__operation_settle_number(e2b__operation_t *op, uint64_t number) {

@@ -24,6 +24,7 @@ struct e2b__operation {
   void *owner;              /* what the answer is about; given back by release_owner */
   void (*release_owner)(void *owner);
   const char *subject; /* for messages; in the future's arena */
+  const char *wrong;   /* which argument E2B_EINVAL is about; NULL when it was not said */
   intptr_t tag;        /* the public function's own note */
 };
 
@@ -46,6 +47,8 @@ e2b__operation_t *e2b__operation_new(e2b_client_t *client, e2b__kind_t kind, con
 int e2b__operation_header(e2b__operation_t *op, const char *name, const char *value);
 /* The same for a whole line that lives as long as the future. NULL: E2B_ENOMEM. */
 int e2b__operation_header_line(e2b__operation_t *op, char *line);
+/* Says which argument is wrong. E2B_EINVAL, for the caller to hand on to e2b__operation_send(). */
+int e2b__operation_refuse(e2b__operation_t *op, const char *wrong);
 /* Sends what op->url and op->body hold, unless `rc`, what came of making them, is an error: then
  * the future fails with it. */
 void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_request_t *request,

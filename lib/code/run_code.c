@@ -239,7 +239,9 @@ e2b_future_t *e2b_run_code(e2b_sandbox_t *sandbox, const char *code,
   const int rc = keep_code(run, code) ? keep_options(run, options.run) : E2B_ENOMEM;
   if (rc != 0) {
     code_run_free(run);
-    return refuse(sandbox, rc, e2b_code_text(rc));
+    return refuse(sandbox, rc,
+                  rc == E2B_EINVAL ? "invalid argument: a variable without a name or a value"
+                                   : e2b_code_text(rc));
   }
   run->runtime =
       options.runtime != E2B_RUNTIME_AUTO ? options.runtime : sandbox->client->config.runtime;

@@ -59,7 +59,8 @@ e2b_future_t *e2b_files_read(e2b_sandbox_t *sandbox, const char *path,
   if (op == NULL) return future;
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
-  int rc = path != NULL ? e2b__files_url(&op->url, sandbox, path, options.user) : E2B_EINVAL;
+  int rc = path != NULL ? e2b__files_url(&op->url, sandbox, path, options.user)
+                        : e2b__operation_refuse(op, "there is no path");
   const e2b__operation_request_t request = {.method = "GET",
                                             .headers = sandbox->shared,
                                             .safe = true,
@@ -148,9 +149,12 @@ char *e2b__metadata_line(e2b__arena_t *arena, const e2b_pair_t *pair, int *rc) {
 }
 
 static int add_metadata(e2b__operation_t *op, const e2b_file_options *options) {
-  int rc = e2b__pairs_ok(options->metadata, options->metadata_count) ? 0 : E2B_EINVAL;
+  int rc = e2b__pairs_ok(options->metadata, options->metadata_count)
+               ? 0
+               : e2b__operation_refuse(op, E2B__METADATA_WRONG);
   for (size_t i = 0; rc == 0 && i < options->metadata_count; i++) {
     char *line = e2b__metadata_line(e2b__future_arena(op->future), &options->metadata[i], &rc);
+    if (rc == E2B_EINVAL) e2b__operation_refuse(op, E2B__METADATA_WRONG);
     if (rc == 0) rc = e2b__operation_header_line(op, line);
   }
   return rc;
@@ -169,9 +173,12 @@ static int make_boundary(char boundary[48]) {
 static int multipart_body(e2b__operation_t *op, const e2b_file_content_t *files, size_t count) {
   char boundary[48];
   char type[96];
-  int rc = files != NULL ? make_boundary(boundary) : E2B_EINVAL;
+  int rc =
+      files != NULL ? make_boundary(boundary) : e2b__operation_refuse(op, "there are no files");
   for (size_t i = 0; rc == 0 && i < count; i++) {
-    if (files[i].path == NULL || (files[i].data == NULL && files[i].len > 0)) rc = E2B_EINVAL;
+    if (files[i].path == NULL) rc = e2b__operation_refuse(op, "a file has no path");
+    if (files[i].data == NULL && files[i].len > 0)
+      rc = e2b__operation_refuse(op, "there are no bytes");
     if (rc == 0) rc = e2b__multipart_head(&op->body, boundary, files[i].path, i == 0);
     if (rc == 0) rc = e2b__buffer_append(&op->body, files[i].data, files[i].len);
   }
@@ -212,7 +219,9 @@ e2b_future_t *e2b_files_write(e2b_sandbox_t *sandbox, const char *path, const vo
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
   op->tag = 1;
-  int rc = path != NULL && (data != NULL || len == 0) ? 0 : E2B_EINVAL;
+  int rc = path == NULL              ? e2b__operation_refuse(op, "there is no path")
+           : data == NULL && len > 0 ? e2b__operation_refuse(op, "there are no bytes")
+                                     : 0;
   if (rc == 0) rc = e2b__files_url(&op->url, sandbox, path, options.user);
   if (rc == 0 && e2b__takes_raw_uploads(sandbox)) {
     rc = e2b__buffer_append(&op->body, data, len);

@@ -197,6 +197,7 @@ int e2b__daemon_user(e2b__operation_t *op, const char *user) {
   if (user == NULL) return 0;
   char *line;
   const int rc = e2b__user_header(e2b__future_arena(op->future), user, &line);
+  if (rc == E2B_EINVAL) return e2b__operation_refuse(op, "the user's name has a colon");
   return rc == 0 ? e2b__operation_header_line(op, line) : rc;
 }
 
@@ -206,6 +207,7 @@ void e2b__daemon_rpc(e2b__operation_t *op, int rc, const char *method, const e2b
   if (rc == 0) rc = e2b__buffer_printf(&op->url, "%s%s", sandbox->daemon_url, method);
   if (rc == 0) {
     rc = e2b__message_encode(type, message, e2b__daemon_encoding(op->client), &op->body);
+    if (rc == E2B_EINVAL) rc = e2b__operation_refuse(op, "a string is not UTF-8");
   }
   const e2b__operation_request_t request = {.method = "POST",
                                             .headers = sandbox->unary,

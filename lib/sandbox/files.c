@@ -110,7 +110,8 @@ static e2b_future_t *transmit(e2b_sandbox_t *sandbox, const file_call *what, con
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
   op->tag = what->no_code;
-  int rc = path != NULL ? e2b__daemon_user(op, options.user) : E2B_EINVAL;
+  int rc = path != NULL ? e2b__daemon_user(op, options.user)
+                        : e2b__operation_refuse(op, "there is no path");
   e2b__daemon_rpc(op, rc, what->method, type, message, what->safe, options.request_timeout_ms,
                   what->done);
   return future;

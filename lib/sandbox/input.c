@@ -301,7 +301,7 @@ static e2b_future_t *push(e2b_command_t *command, const void *data, size_t len, 
   e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_NOTHING, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
   if (data == NULL && len > 0) {
-    e2b__future_fail_text(future, E2B_EINVAL, "there are no bytes");
+    e2b__future_fail_text(future, E2B_EINVAL, "invalid argument: there are no bytes");
   } else if (command->input_ended || command->state > E2B__COMMAND_RUNNING) {
     if (end && (command->state <= E2B__COMMAND_RUNNING || has_exited(command))) {
       e2b__future_succeed_number(future, 1); /* closing what is closed is closing */

@@ -140,6 +140,27 @@ int e2b__command_restart(e2b_command_t *command, const e2b__command_spec_t *spec
   return launch(command, spec);
 }
 
+/* Which argument E2B_EINVAL was about. Asked afterwards: what is right is not looked at twice. */
+static const char *wrong_in(const e2b__command_spec_t *spec) {
+  const e2b_run_options *options = &spec->options;
+  if (spec->program == NULL && spec->connect_pid == 0) return "there is no program";
+  if (options->stdin_data == NULL && options->stdin_len > 0) return "stdin_data is not there";
+  if (options->user != NULL && strchr(options->user, ':') != NULL) {
+    return "the user's name has a colon";
+  }
+  if (!e2b__pairs_are_text(options->envs, options->envs_count)) {
+    return "a variable without a name or a value, or not UTF-8";
+  }
+  if (!e2b__is_text(options->cwd)) return "the working directory is not UTF-8";
+  return "the program, an argument or the tag is not UTF-8";
+}
+
+static void refuse(e2b_future_t *future, int rc, const e2b__command_spec_t *spec) {
+  const bool said = rc == E2B_EINVAL;
+  e2b__future_fail_text(future, rc, "%s%s%s", e2b_code_text(rc), said ? ": " : "",
+                        said ? wrong_in(spec) : "");
+}
+
 e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spec_t *spec) {
   if (sandbox == NULL) return NULL;
   e2b_client_t *client = sandbox->client;
@@ -159,7 +180,7 @@ e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spe
   if (command == NULL) {
     if (spec->release_review != NULL) spec->release_review(spec->review_ctx);
     if (future != NULL && !e2b_future_is_done(future)) {
-      e2b__future_fail_text(future, rc, "%s", e2b_code_text(rc));
+      refuse(future, rc, spec);
     }
     return future;
   }
@@ -177,9 +198,7 @@ e2b_future_t *e2b__command_launch(e2b_sandbox_t *sandbox, const e2b__command_spe
   }
   if (rc != 0) {
     e2b__input_stop(command, E2B_ENOSTDIN);
-    e2b__future_fail_text(
-        future, rc, "%s%s", e2b_code_text(rc),
-        rc == E2B_EINVAL ? ": text is not UTF-8, or a variable has no name or value" : "");
+    refuse(future, rc, spec);
   }
   e2b__command_drop(command);
   return future;

@@ -48,6 +48,21 @@ static bool valid_key(const char *key) {
   return len >= 1 && len <= 255 && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
+/* Which option cannot be sent; NULL for none. */
+static const char *wrong_in(const e2b_create_options *options) {
+  if (!e2b__is_text(options->template_id)) return "the template's id is not UTF-8";
+  if (!e2b__pairs_are_text(options->metadata, options->metadata_count)) {
+    return "metadata without a name or a value, or not UTF-8";
+  }
+  if (!e2b__pairs_are_text(options->envs, options->envs_count)) {
+    return "a variable without a name or a value, or not UTF-8";
+  }
+  if (options->idempotency_key != NULL && !valid_key(options->idempotency_key)) {
+    return "the idempotency key may have 1 to 255 of a to z, 0 to 9 and -";
+  }
+  return NULL;
+}
+
 e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options *given) {
   e2b_future_t *future;
   e2b__operation_t *op =
@@ -59,14 +74,10 @@ e2b_future_t *e2b_sandbox_create(e2b_client_t *client, const e2b_create_options 
   const e2b__config_t *config = &client->config;
   const uint64_t timeout_ms =
       options.timeout_ms != 0 ? options.timeout_ms : config->sandbox_timeout_ms;
-  int rc = e2b__is_text(options.template_id) &&
-                   e2b__pairs_are_text(options.metadata, options.metadata_count) &&
-                   e2b__pairs_are_text(options.envs, options.envs_count)
-               ? 0
-               : E2B_EINVAL;
+  const char *wrong = wrong_in(&options);
+  int rc = wrong == NULL ? 0 : e2b__operation_refuse(op, wrong);
   const bool keyed = options.idempotency_key != NULL;
   const bool v2 = config->api_v2 || keyed; /* the first version knows no such key */
-  if (rc == 0 && keyed && !valid_key(options.idempotency_key)) rc = E2B_EINVAL;
   if (rc == 0 && keyed) rc = e2b__operation_header(op, "Idempotency-Key", options.idempotency_key);
   if (rc == 0) {
     rc = e2b__control_url(op, v2 ? "/v2/sandboxes" : "/sandboxes", NULL, "");
@@ -92,7 +103,9 @@ e2b_future_t *e2b_sandbox_connect(e2b_client_t *client, const char *sandbox_id,
   const e2b__config_t *config = &client->config;
   const uint64_t timeout_ms =
       options.timeout_ms != 0 ? options.timeout_ms : config->sandbox_timeout_ms;
-  int rc = sandbox_id != NULL && *sandbox_id != '\0' ? 0 : E2B_EINVAL;
+  int rc = sandbox_id != NULL && *sandbox_id != '\0'
+               ? 0
+               : e2b__operation_refuse(op, "there is no sandbox id");
   if (rc == 0) {
     op->subject = e2b__arena_strndup(e2b__future_arena(future), sandbox_id, strlen(sandbox_id));
     if (op->subject == NULL) rc = E2B_ENOMEM;

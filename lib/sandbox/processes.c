@@ -97,7 +97,7 @@ static e2b_future_t *signal_future(e2b_command_t *command, int signal_number, co
   e2b_future_t *future = e2b__future_new(&command->sandbox->client->queue, E2B__KIND_BOOL, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
   if (signal_number < 0 || signal_number > 64) {
-    e2b__future_fail_text(future, E2B_EINVAL, "signal %d", signal_number);
+    e2b__future_fail_text(future, E2B_EINVAL, "invalid argument: signal %d", signal_number);
   } else if (command->pid == 0) {
     e2b__future_fail_text(future, E2B_EAGAIN, "the program has not started yet");
   } else if (nobody_to_signal(command)) {

@@ -212,7 +212,9 @@ static bool prepare(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name,
   return false;
 }
 
-static void begin(e2b_transfer_t *transfer, int rc, e2b__http_request_t *request) {
+/* `wrong`: which argument it is when `rc` is E2B_EINVAL. */
+static void begin(e2b_transfer_t *transfer, int rc, const char *wrong,
+                  e2b__http_request_t *request) {
   e2b_client_t *client = transfer->sandbox->client;
   request->url = transfer->url.data;
   request->headers = transfer->headers;
@@ -226,7 +228,9 @@ static void begin(e2b_transfer_t *transfer, int rc, e2b__http_request_t *request
   if (rc == 0) {
     e2b__future_bind(transfer->future, abandon, transfer);
   } else {
-    e2b__future_fail_text(transfer->future, rc, "%s", e2b_code_text(rc));
+    const bool said = rc == E2B_EINVAL;
+    e2b__future_fail_text(transfer->future, rc, "%s%s%s", e2b_code_text(rc), said ? ": " : "",
+                          said ? wrong : "");
     transfer_free(transfer);
   }
 }
@@ -254,7 +258,7 @@ e2b_future_t *e2b_files_read_stream(e2b_sandbox_t *sandbox, const char *path,
   request.repeatable = true;
   request.first_event_ms = sandbox->client->config.first_event_timeout_ms;
   request.buffer_bytes = READ_BUFFER;
-  begin(transfer, rc, &request);
+  begin(transfer, rc, path == NULL ? "there is no path" : "there is no callback", &request);
   return future;
 }
 
@@ -367,7 +371,7 @@ e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
   if (out != NULL) *out = NULL;
   if (!prepare(sandbox, E2B__KIND_FILE_INFO, "e2b_files_write_stream", &future)) return future;
   if (out == NULL) {
-    e2b__future_fail_text(future, E2B_EINVAL, "there is no room for the handle");
+    e2b__future_fail_text(future, E2B_EINVAL, "invalid argument: there is no room for the handle");
     return future;
   }
   e2b_file_options options;
@@ -396,6 +400,6 @@ e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
   memset(&request, 0, sizeof request);
   request.method = "POST";
   request.source = source;
-  begin(transfer, rc, &request);
+  begin(transfer, rc, path == NULL ? "there is no path" : E2B__METADATA_WRONG, &request);
   return future;
 }

@@ -281,8 +281,9 @@ static e2b_future_t *connect_it(e2b_client_t *client, const request *wanted,
                : e2b__websocket_target_of_url(arena, wanted->url, &options, &target);
   if (rc == 0) rc = dial(websocket, &target, &options);
   if (rc != 0) {
-    e2b__future_fail_text(future, rc, "%s%s", e2b_code_text(rc),
-                          rc == E2B_EINVAL ? ": the URL, a header or the sub-protocols" : "");
+    e2b__future_fail_text(
+        future, rc, "%s%s", e2b_code_text(rc),
+        rc == E2B_EINVAL ? ": the URL (or port and path), a header or the sub-protocols" : "");
     e2b__websocket_drop(websocket);
     return future;
   }

@@ -82,6 +82,13 @@ static int begin(e2b_sandbox_t *sandbox, const char *attach_id, const e2b_termin
   return rc;
 }
 
+static const char *wrong_in(const e2b_terminal_options *given) {
+  e2b_terminal_options options;
+  e2b__options_copy(&options, sizeof options, given);
+  const char *wrong = e2b__terminal_options_wrong(&options);
+  return wrong != NULL ? wrong : "that is no terminal's id in this transport";
+}
+
 static e2b_future_t *start(e2b_sandbox_t *sandbox, bool attach, const char *attach_id,
                            const e2b_terminal_options *options, const char *name) {
   if (sandbox == NULL) return NULL;
@@ -95,9 +102,12 @@ static e2b_future_t *start(e2b_sandbox_t *sandbox, bool attach, const char *atta
   int rc = attach && (attach_id == NULL || *attach_id == '\0') ? E2B_EINVAL : 0;
   if (rc == 0) rc = begin(sandbox, attach_id, options, future);
   if (rc != 0) {
-    e2b__future_fail_text(
-        future, rc, "%s%s", e2b_code_text(rc),
-        rc == E2B_ETOOBIG ? ": the terminal's program, arguments and variables are too long" : "");
+    const char *why = rc == E2B_ETOOBIG
+                          ? "the terminal's program, arguments and variables are too long"
+                      : rc == E2B_EINVAL ? wrong_in(options)
+                                         : NULL;
+    e2b__future_fail_text(future, rc, "%s%s%s", e2b_code_text(rc), why != NULL ? ": " : "",
+                          why != NULL ? why : "");
   }
   return future;
 }

@@ -152,7 +152,8 @@ e2b_future_t *e2b__jupyter_delete(e2b_sandbox_t *sandbox, const e2b__jupyter_ser
   e2b__operation_t *op = e2b__daemon_operation(sandbox, E2B__KIND_BOOL, function, &future);
   if (op == NULL) return future;
   op->tag = server->credential != NULL;
-  const int rc = e2b__jupyter_is_name(name) ? address(op, server, name) : E2B_EINVAL;
+  const int rc = e2b__jupyter_is_name(name) ? address(op, server, name)
+                                            : e2b__operation_refuse(op, "that is no terminal's id");
   const e2b__operation_request_t request = {.method = "DELETE", .safe = true, .no_body = true};
   e2b__operation_send(op, rc, &request, on_deleted);
   return future;

@@ -173,7 +173,8 @@ static e2b_future_t *list_processes(e2b_sandbox_t *sandbox, bool agents_too, con
 static e2b_future_t *refuse(e2b_sandbox_t *sandbox, e2b__kind_t kind, const char *name, int code) {
   e2b_future_t *future = e2b__future_new(&sandbox->client->queue, kind, name);
   if (future != NULL && !e2b_future_is_done(future)) {
-    e2b__future_fail_text(future, code, "%s", e2b_code_text(code));
+    e2b__future_fail_text(future, code, "%s%s", e2b_code_text(code),
+                          code == E2B_EINVAL ? ": that is no terminal's id in this transport" : "");
   }
   return future;
 }

@@ -20,7 +20,6 @@ static int copy_argv(e2b__terminal_spec_t *spec) {
   e2b_terminal_options *options = &spec->options;
   int rc = 0;
   if (options->program == NULL) {
-    if (options->args != NULL) return E2B_EINVAL;
     options->program = "/bin/bash";
     options->args = shell_args;
   }
@@ -66,20 +65,25 @@ static int copy_envs(e2b__terminal_spec_t *spec) {
   return 0;
 }
 
-static int check(e2b_terminal_options *options) {
-  if (options->cols == 0) options->cols = COLS;
-  if (options->rows == 0) options->rows = ROWS;
+const char *e2b__terminal_options_wrong(const e2b_terminal_options *options) {
   const uint32_t ring = options->ring_bytes;
-  if (ring != 0 && (ring < RING_MIN || ring > RING_MAX)) return E2B_EINVAL;
+  if (ring != 0 && (ring < RING_MIN || ring > RING_MAX)) return "ring_bytes is 4 KiB to 1 GiB";
   if (options->transport < E2B_TRANSPORT_AUTO || options->transport > E2B_TRANSPORT_ENVD) {
-    return E2B_EINVAL;
+    return "there is no such transport";
   }
-  bool text = e2b__pairs_are_text(options->envs, options->envs_count) &&
-              e2b__is_text(options->program) && e2b__is_text(options->cwd);
-  for (size_t i = 0; text && options->args != NULL && options->args[i] != NULL; i++) {
-    text = e2b__is_text(options->args[i]);
+  if (options->program == NULL && options->args != NULL) return "arguments without a program";
+  if (!e2b__pairs_are_text(options->envs, options->envs_count)) {
+    return "a variable without a name or a value, or not UTF-8";
   }
-  return text ? 0 : E2B_EINVAL;
+  if (!e2b__is_text(options->program)) return "the program is not UTF-8";
+  if (!e2b__is_text(options->cwd)) return "the working directory is not UTF-8";
+  for (size_t i = 0; options->args != NULL && options->args[i] != NULL; i++) {
+    if (!e2b__is_text(options->args[i])) return "an argument is not UTF-8";
+  }
+  if (options->user != NULL && strchr(options->user, ':') != NULL) {
+    return "the user's name has a colon";
+  }
+  return NULL;
 }
 
 int e2b__terminal_spec_new(const e2b_terminal_options *options, const char *attach_id,
@@ -88,8 +92,10 @@ int e2b__terminal_spec_new(const e2b_terminal_options *options, const char *atta
   *out = spec;
   if (spec == NULL) return E2B_ENOMEM;
   e2b__options_copy(&spec->options, sizeof spec->options, options);
-  int rc = check(&spec->options);
-  if (rc == 0) rc = copy_argv(spec);
+  if (e2b__terminal_options_wrong(&spec->options) != NULL) return E2B_EINVAL;
+  if (spec->options.cols == 0) spec->options.cols = COLS;
+  if (spec->options.rows == 0) spec->options.rows = ROWS;
+  int rc = copy_argv(spec);
   if (rc == 0) rc = copy_envs(spec);
   if (rc != 0) return rc;
   spec->attach_id = copy(spec, attach_id, &rc);

@@ -321,7 +321,7 @@ static e2b_future_t *send_signal(e2b_terminal_t *terminal, int signal_number, co
       e2b__future_new(&e2b__terminal_client(terminal)->queue, E2B__KIND_BOOL, name);
   if (future == NULL || e2b_future_is_done(future)) return future;
   if (signal_number <= 0 || signal_number > 64) {
-    e2b__future_fail_text(future, E2B_EINVAL, "signal %d", signal_number);
+    e2b__future_fail_text(future, E2B_EINVAL, "invalid argument: signal %d", signal_number);
   } else if (terminal->exited) {
     e2b__future_succeed_number(future, 0);
   } else if (terminal->failure != NULL) {
