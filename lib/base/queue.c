@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/queue.h"
 
-/* Per thread, not per client: a wait inside a callback turns the loop again whichever client the
- * callback came from. */
-static _Thread_local unsigned call_out_depth;
-
-void e2b__call_out_begin(void) {
-  call_out_depth++;
-}
-
-void e2b__call_out_end(void) {
-  call_out_depth--;
-}
+_Thread_local unsigned e2b__call_out_depth;
 
 bool e2b__calling_out(void) {
-  return call_out_depth > 0;
+  return e2b__call_out_depth > 0;
 }
 
 void e2b__queue_init(e2b__queue_t *queue, const e2b__queue_ops_t *ops) {

@@ -49,9 +49,19 @@ void e2b__queue_cancel(e2b__task_t *task);
 /* Runs up to `most` of the tasks that wait now; nonzero when some are left. */
 bool e2b__queue_drain(e2b__queue_t *queue, size_t most);
 
+/* Per thread, not per client: a wait inside a callback turns the loop again whichever client the
+ * callback came from. */
+extern _Thread_local unsigned e2b__call_out_depth;
+
 /* Every call into a user's function stands between these two. */
-void e2b__call_out_begin(void);
-void e2b__call_out_end(void);
+static inline void e2b__call_out_begin(void) {
+  e2b__call_out_depth++;
+}
+
+static inline void e2b__call_out_end(void) {
+  e2b__call_out_depth--;
+}
+
 /* Nonzero while this thread is inside a user's function called by the library. */
 bool e2b__calling_out(void);
 

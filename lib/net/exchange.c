@@ -107,11 +107,6 @@ void e2b__exchange_clock_rang(e2b__exchange_t *exchange) {
   e2b__http_after_curl(http);
 }
 
-void e2b__exchange_touch(e2b__exchange_t *exchange) {
-  exchange->activity_ms = uv_now(exchange->http->loop);
-  exchange->overdue = false;
-}
-
 void e2b__exchange_resolving(e2b__exchange_t *exchange) {
   exchange->state = E2B__EXCHANGE_RESOLVING;
   e2b__exchange_touch(exchange);

@@ -125,7 +125,10 @@ int e2b__exchange_configure(e2b__exchange_t *exchange);
 
 /* exchange.c */
 /* Something came or went: silence begins anew. */
-void e2b__exchange_touch(e2b__exchange_t *exchange);
+static inline void e2b__exchange_touch(e2b__exchange_t *exchange) {
+  exchange->activity_ms = uv_now(exchange->http->loop);
+  exchange->overdue = false;
+}
 /* Sets the clock that runs out next. */
 void e2b__exchange_arm(e2b__exchange_t *exchange);
 /* The time that was set is over. */

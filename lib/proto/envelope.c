@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/envelope.h"
 
-#include <endian.h>
 #include <string.h>
 
-enum {
-  KNOWN_FLAGS = E2B__ENVELOPE_COMPRESSED | E2B__ENVELOPE_END_STREAM,
-  /* Up to here the room for an announced payload is taken at once; beyond it the buffer grows with
-   * what really comes, so that an announcement alone costs no memory. */
-  RESERVED_AT_ONCE = 64 * 1024,
-  /* A stream that waits keeps no more than this. */
-  KEPT_WHILE_IDLE = 512
-};
+/* Up to here the room for an announced payload is taken at once; beyond it the buffer grows with
+ * what really comes, so that an announcement alone costs no memory. */
+enum { RESERVED_AT_ONCE = 64 * 1024 };
 
 void e2b__envelope_prefix(unsigned char prefix[E2B__ENVELOPE_PREFIX], unsigned flags, size_t len) {
   prefix[0] = (unsigned char)flags;
@@ -32,21 +26,15 @@ void e2b__envelope_decoder_free(e2b__envelope_decoder_t *decoder) {
   e2b__buffer_free(&decoder->gathered);
 }
 
-static size_t announced(const char *prefix) {
-  uint32_t len;
-  memcpy(&len, prefix + 1, sizeof len);
-  return be32toh(len);
-}
-
 static int check(const e2b__envelope_decoder_t *decoder, const char *prefix) {
-  if (((unsigned char)prefix[0] & ~(unsigned)KNOWN_FLAGS) != 0) return E2B_EPROTOCOL;
-  return announced(prefix) > decoder->ceiling ? E2B_ETOOBIG : 0;
+  if ((unsigned char)prefix[0] > E2B__ENVELOPE_KNOWN_FLAGS) return E2B_EPROTOCOL;
+  return e2b__envelope_announced(prefix) > decoder->ceiling ? E2B_ETOOBIG : 0;
 }
 
 static int deliver(const char *prefix, const char *payload, e2b__envelope_t *envelope) {
   envelope->flags = (unsigned char)prefix[0];
   envelope->payload = payload;
-  envelope->len = announced(prefix);
+  envelope->len = e2b__envelope_announced(prefix);
   return 1;
 }
 
@@ -78,7 +66,7 @@ static int next_gathered(e2b__envelope_decoder_t *decoder, const char **data, si
     rc = check(decoder, gathered->data);
     if (rc != 0) return fail(decoder, rc);
   }
-  size_t payload = announced(gathered->data);
+  size_t payload = e2b__envelope_announced(gathered->data);
   if (gathered->len == E2B__ENVELOPE_PREFIX && payload > 0 && payload <= *len) {
     /* Only the prefix came in pieces: the payload needs no copy. */
     int rc = deliver(gathered->data, *data, envelope);
@@ -98,27 +86,24 @@ static int next_gathered(e2b__envelope_decoder_t *decoder, const char **data, si
 int e2b__envelope_partial(const e2b__envelope_decoder_t *decoder) {
   const e2b__buffer_t *gathered = &decoder->gathered;
   if (gathered->len < E2B__ENVELOPE_PREFIX) return gathered->len > 0;
-  return gathered->len < E2B__ENVELOPE_PREFIX + announced(gathered->data);
+  return gathered->len < E2B__ENVELOPE_PREFIX + e2b__envelope_announced(gathered->data);
 }
 
-int e2b__envelope_next(e2b__envelope_decoder_t *decoder, const char **data, size_t *len,
-                       e2b__envelope_t *envelope) {
+int e2b__envelope_next_piece(e2b__envelope_decoder_t *decoder, const char **data, size_t *len,
+                             e2b__envelope_t *envelope) {
   if (decoder->failed != 0) return decoder->failed;
   e2b__buffer_t *gathered = &decoder->gathered;
-  /* What is gathered and complete was delivered by the call before. */
-  if (gathered->len > 0 && !e2b__envelope_partial(decoder)) e2b__buffer_clear(gathered);
+  if (gathered->len > 0 && !e2b__envelope_partial(decoder)) {
+    e2b__buffer_clear(gathered); /* it was delivered by the call before */
+    return e2b__envelope_next(decoder, data, len, envelope);
+  }
   if (*len == 0) {
-    if (gathered->len == 0 && gathered->capacity > KEPT_WHILE_IDLE) e2b__buffer_free(gathered);
+    if (gathered->len == 0 && gathered->capacity > E2B__ENVELOPE_KEPT) e2b__buffer_free(gathered);
     return 0;
   }
   if (gathered->len > 0) return next_gathered(decoder, data, len, envelope);
   if (*len < E2B__ENVELOPE_PREFIX) return gather(decoder, E2B__ENVELOPE_PREFIX, data, len);
-  const char *prefix = *data;
-  int rc = check(decoder, prefix);
+  const int rc = check(decoder, *data);
   if (rc != 0) return fail(decoder, rc);
-  size_t whole = E2B__ENVELOPE_PREFIX + announced(prefix);
-  if (*len < whole) return gather(decoder, whole, data, len);
-  *data += whole;
-  *len -= whole;
-  return deliver(prefix, prefix + E2B__ENVELOPE_PREFIX, envelope);
+  return gather(decoder, E2B__ENVELOPE_PREFIX + e2b__envelope_announced(*data), data, len);
 }

@@ -103,14 +103,22 @@ enum {
   DATA_PTY = 3 << 3 | WIRE_LENGTH
 };
 
-/* Into a field whose tag was read: its length must be all that is left. NULL when it is not. */
-static const unsigned char *enter(const unsigned char *at, const unsigned char *end) {
+static const unsigned char *enter_large(const unsigned char *at, const unsigned char *end) {
   size_t len = 0;
   for (unsigned shift = 0; at < end && shift < 28; shift += 7) {
     len |= (size_t)(*at & 0x7f) << shift;
     if (*at++ < 0x80) return len == (size_t)(end - at) ? at : NULL;
   }
   return NULL;
+}
+
+/* Into a field whose tag was read: its length must be all that is left. NULL when it is not. */
+static inline const unsigned char *enter(const unsigned char *at, const unsigned char *end) {
+  const size_t left = (size_t)(end - at);
+  if (left < 2) return enter_large(at, end);
+  if (at[0] < 0x80) return at[0] == left - 1 ? at + 1 : NULL;
+  if (at[1] >= 0x80) return enter_large(at, end);
+  return ((at[0] & 0x7fu) | (unsigned)at[1] << 7) == left - 2 ? at + 2 : NULL;
 }
 
 bool e2b__process_data_read(const char *message, size_t len, e2b__process_data_event_t *data) {

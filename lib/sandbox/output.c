@@ -24,12 +24,9 @@ static void call_out(e2b_command_t *command, const e2b__output_t *output, const 
   e2b__call_out_end();
 }
 
-/* In text mode a character that is cut at the end waits for its rest. */
-static void hand_over(e2b_command_t *command, e2b__output_t *output, const char *data, size_t len) {
-  if (!command->text) {
-    call_out(command, output, data, len);
-    return;
-  }
+/* A character that is cut at the end waits for its rest. Not inlined: bytes take the short way. */
+__attribute__((noinline)) static void hand_over_text(e2b_command_t *command, e2b__output_t *output,
+                                                     const char *data, size_t len) {
   while (output->tail_len > 0 && len > 0) {
     char joined[4];
     size_t have = output->tail_len;
@@ -62,7 +59,12 @@ int e2b__output_take(e2b_command_t *command, e2b__output_t *output, e2b__str_t d
     int rc = e2b__buffer_append(&output->collected, data.ptr, data.len);
     if (rc != 0) return rc;
   }
-  if (output->callback != NULL) hand_over(command, output, data.ptr, data.len);
+  if (output->callback == NULL) return 0;
+  if (command->text) {
+    hand_over_text(command, output, data.ptr, data.len);
+  } else {
+    call_out(command, output, data.ptr, data.len);
+  }
   return 0;
 }
 
