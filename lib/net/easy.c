@@ -145,7 +145,7 @@ static int on_socket_opened(void *ctx, curl_socket_t fd, curlsocktype purpose) {
     e2b__exchange_touch(exchange);
     e2b__exchange_arm(exchange);
   }
-  return e2b__http_socket_opened(exchange->http, fd);
+  return e2b__multi_socket_opened(exchange->multi, fd);
 }
 
 /* --- setting up --- */
@@ -187,7 +187,7 @@ static CURLcode set_client(CURL *easy, e2b__http_t *http) {
   SET(easy, CURLOPT_MAXAGE_CONN, 118L);
   SET(easy, CURLOPT_TCP_NODELAY, 1L);
   SET(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_opened);
-  SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__http_socket_close);
+  SET(easy, CURLOPT_CLOSESOCKETFUNCTION, e2b__multi_socket_close);
   SET(easy, CURLOPT_CLOSESOCKETDATA, http);
   /* The servers' is among each request's headers, of which a proxy is told nothing. */
   if (options->proxy != NULL) SET(easy, CURLOPT_USERAGENT, options->user_agent);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/internal.h"
 
-#include <assert.h>
-
 #include "base/clock.h"
 
 enum { IDLE_EXCHANGES = 256, LONGEST_RETRY_AFTER_S = 366 * 86400, OVERDUE_MS = 20 };
@@ -125,9 +123,7 @@ void e2b__exchange_run(e2b__exchange_t *exchange) {
     exchange->connecting = true;
     exchange->started_ms = exchange->activity_ms = uv_now(http->loop);
     http->stats.started++;
-    http->in_curl++;
-    if (curl_multi_add_handle(http->multi, exchange->easy) != CURLM_OK) rc = E2B_ENOMEM;
-    http->in_curl--;
+    rc = e2b__multi_add(exchange);
   }
   if (rc != 0) {
     e2b__exchange_fail(exchange, rc, E2B_CLOCK_NONE, NULL);
@@ -200,17 +196,8 @@ static void put_idle(e2b__exchange_t *exchange) {
 
 /* Out of every list, timer and queue, in one place. */
 static void detach(e2b__exchange_t *exchange) {
-  e2b__http_t *http = exchange->http;
-  const bool in_multi =
-      exchange->state == E2B__EXCHANGE_RUNNING || exchange->state == E2B__EXCHANGE_CANCELLED;
   e2b__clock_unset(&exchange->clock);
-  if (in_multi) {
-    assert(http->in_curl == 0);
-    /* The socket callbacks may come from here. */
-    http->in_curl++;
-    curl_multi_remove_handle(http->multi, exchange->easy);
-    http->in_curl--;
-  }
+  e2b__multi_remove(exchange);
   e2b__queue_cancel(&exchange->nudge);
   e2b__origin_leave(exchange);
   e2b__list_remove(&exchange->node);

@@ -9,9 +9,9 @@
 #include "e2b/error.h"
 #include "net/alive.h"
 
-/* HTTP on the loop: one curl multi, with a line in front of it. An exchange is one request and its
- * answer, however long the answer lasts. All functions may be called from anywhere on the loop's
- * thread, also from inside an exchange's events. */
+/* HTTP on the loop: curl, with a line in front of it. An exchange is one request and its answer,
+ * however long the answer lasts. All functions may be called from anywhere on the loop's thread,
+ * also from inside an exchange's events. */
 
 typedef struct e2b__http e2b__http_t;
 typedef struct e2b__exchange e2b__exchange_t;

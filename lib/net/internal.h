@@ -8,10 +8,11 @@
 #include "net/dns.h"
 #include "net/http.h"
 
-/* What http.c (sockets and timer of the multi), exchange.c (one request) and origin.c (the line in
- * front of the multi) share. */
+/* What http.c (the whole), multi.c (sockets and timer of a curl multi), exchange.c (one request),
+ * easy.c (its handle) and origin.c (the line in front of the multis) share. */
 
 typedef struct e2b__origin e2b__origin_t;
+typedef struct e2b__multi e2b__multi_t;
 
 struct e2b__http {
   uv_loop_t *loop;
@@ -22,15 +23,16 @@ struct e2b__http {
   char *proxy_host; /* NULL: no proxy */
   uint16_t proxy_port;
 
-  CURLM *multi;
-  CURLSH *share;       /* of the handles: TLS sessions */
-  uv_timer_t timer;    /* curl's */
-  e2b__wheel_t clocks; /* of the exchanges */
+  e2b__list_t multis;     /* the first is there for good */
+  size_t multis_empty;    /* further ones without a stream */
+  size_t streams_a_multi; /* long ones over HTTP/1.1, at most; of the first: max_in_flight */
+  CURLSH *share;          /* of the handles: TLS sessions, addresses */
+  e2b__wheel_t clocks;    /* of the exchanges */
   uv_timer_t clocks_timer;
   uint64_t clocks_ring_ms;  /* when it fires; UINT64_MAX: it does not run */
   struct e2b__poll **polls; /* by descriptor */
   size_t polls_size;
-  unsigned in_curl; /* depth of calls into the multi: above zero nothing may be added or removed */
+  unsigned in_curl; /* depth of calls into multis: above zero nothing may be added or removed */
   char why[CURL_ERROR_SIZE]; /* curl's words about streams under way, since it was last called */
 
   e2b__list_t exchanges; /* all but the idle ones */
@@ -58,7 +60,7 @@ struct e2b__http {
 /*  state      in                      leaves by
  *  WAITING    the origin's line       its turn -> RESOLVING or RUNNING; clock, cancel -> gone
  *  RESOLVING  the origin's list       addresses -> RUNNING; failure, clock, cancel -> gone
- *  RUNNING    the multi               curl's end, clock, cancel, an event's refusal -> gone
+ *  RUNNING    a multi                 curl's end, clock, cancel, an event's refusal -> gone
  *  CANCELLED  http->ended             curl has returned -> gone
  *  IDLE       http->idle              the next request -> WAITING                             */
 typedef enum e2b__exchange_state {
@@ -95,12 +97,13 @@ struct e2b__exchange {
   CURL *easy;         /* from RUNNING on: who waits in line needs none */
   e2b__clock_t clock; /* of its clocks the one that runs out next */
   e2b__http_request_t request;
-  size_t *place; /* what counts it as short and in flight; NULL: nothing does */
+  e2b__multi_t *multi; /* that it is in; NULL: none */
+  size_t *place;       /* what counts it as short and in flight; NULL: nothing does */
   size_t body_sent;
   unsigned runs_again;       /* after curl was out of memory */
   int refusal;               /* what on_data answered */
   uint64_t entered_ms;       /* when it was asked for */
-  uint64_t started_ms;       /* when it entered the multi */
+  uint64_t started_ms;       /* when it entered a multi */
   e2b__task_t nudge;         /* curl is to be told of a change of paused or starved */
   struct curl_slist resolve; /* curl reads it when the transfer begins, not when it is set */
   char *why;                 /* curl's words about it; NULL: they are in http->why */
@@ -110,9 +113,24 @@ struct e2b__exchange {
 void e2b__http_set_clock(e2b__http_t *http, e2b__clock_t *clock, uint64_t due_ms);
 void e2b__http_after_curl(e2b__http_t *http);
 void e2b__http_handle_closed(e2b__http_t *http);
+
+/* multi.c */
+/* One more, the last in http->multis. NULL when out of memory. */
+e2b__multi_t *e2b__multi_new(e2b__http_t *http);
+/* What short exchanges and HTTP/2 are in. */
+CURLM *e2b__multi_first(const e2b__http_t *http);
+/* Puts the exchange into one; 0 or an error. Not inside curl, nor the next three. */
+int e2b__multi_add(e2b__exchange_t *exchange);
+void e2b__multi_remove(e2b__exchange_t *exchange);
+/* Ends the exchanges that curl has done with. */
+void e2b__multis_read(e2b__http_t *http);
+/* Those without a stream, but for one of the further ones. */
+void e2b__multis_close_empty(e2b__http_t *http);
+void e2b__multis_close(e2b__http_t *http);
 /* What CURLOPT_SOCKOPTFUNCTION answers. */
-int e2b__http_socket_opened(e2b__http_t *http, curl_socket_t fd);
-int e2b__http_socket_close(void *ctx, curl_socket_t fd);
+int e2b__multi_socket_opened(e2b__multi_t *multi, curl_socket_t fd);
+/* `ctx` is the http. */
+int e2b__multi_socket_close(void *ctx, curl_socket_t fd);
 
 /* easy.c */
 /* A handle that knows what is the same for every request; a used one where there is one. NULL when
@@ -135,7 +153,7 @@ void e2b__exchange_arm(e2b__exchange_t *exchange);
 void e2b__exchange_clock_rang(e2b__exchange_t *exchange);
 /* It waits for a name now, and that is part of connecting. */
 void e2b__exchange_resolving(e2b__exchange_t *exchange);
-/* Puts it into the multi. */
+/* Puts it into a multi. */
 void e2b__exchange_run(e2b__exchange_t *exchange);
 /* The end, with on_done. Not inside curl. */
 void e2b__exchange_finish(e2b__exchange_t *exchange, const e2b__http_result_t *result);
@@ -161,6 +179,8 @@ uint64_t e2b__origin_patience(const e2b__exchange_t *exchange);
 void e2b__origin_connected(e2b__exchange_t *exchange);
 /* The addresses, for CURLOPT_RESOLVE, unless curl has them: *line is NULL then. */
 int e2b__origin_announcement(e2b__exchange_t *exchange, char **line);
+/* Its server speaks HTTP/1.1, as far as is known. */
+bool e2b__origin_is_http1(const e2b__exchange_t *exchange);
 /* curl has more than one address to try. */
 bool e2b__origin_has_choice(const e2b__exchange_t *exchange);
 /* The first answer tells the version. */

@@ -265,6 +265,10 @@ static void on_addresses(void *ctx, const char *addresses, const char *why) {
   e2b__http_after_curl(http);
 }
 
+bool e2b__origin_is_http1(const e2b__exchange_t *exchange) {
+  return exchange->origin->version == HTTP_1;
+}
+
 bool e2b__origin_has_choice(const e2b__exchange_t *exchange) {
   return exchange->origin->has_choice;
 }
@@ -372,7 +376,7 @@ static void choose_places(e2b__http_t *http) {
   const bool many = http->stats.streams >= MANY_STREAMS;
   const size_t places = many ? OF_MANY_A_CONNECTION : STREAMS_A_CONNECTION;
   if (places == http->places || (places < http->places && http->on_way > 0)) return;
-  curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)places);
+  curl_multi_setopt(e2b__multi_first(http), CURLMOPT_MAX_CONCURRENT_STREAMS, (long)places);
   http->places = places;
 }
 
