@@ -50,6 +50,23 @@ void e2b__free(void *ptr) {
   if (ptr != NULL) current.free(ptr, current.user_data);
 }
 
+/* Where the block begins is kept in front: it is aligned for a pointer, so there is room. */
+void *e2b__calloc_aligned(size_t size) {
+  if (size > SIZE_MAX - E2B__CACHE_LINE) return NULL;
+  char *block = e2b__calloc(1, size + E2B__CACHE_LINE);
+  if (block == NULL) return NULL;
+  char *aligned = block + E2B__CACHE_LINE - (uintptr_t)block % E2B__CACHE_LINE;
+  memcpy(aligned - sizeof block, &block, sizeof block);
+  return aligned;
+}
+
+void e2b__free_aligned(void *ptr) {
+  if (ptr == NULL) return;
+  void *block;
+  memcpy(&block, (char *)ptr - sizeof block, sizeof block);
+  e2b__free(block);
+}
+
 char *e2b__strndup(const char *s, size_t len) {
   if (len == SIZE_MAX) return NULL;
   char *copy = e2b__malloc(len + 1);

@@ -9,6 +9,11 @@ void *e2b__malloc(size_t size);
 void *e2b__calloc(size_t count, size_t size); /* checked for overflow */
 void *e2b__realloc(void *ptr, size_t size);
 void e2b__free(void *ptr);
+/* Zeroed memory that begins a cache line, for what there are thousands of. Freed by
+ * e2b__free_aligned(). */
+enum { E2B__CACHE_LINE = 64 };
+void *e2b__calloc_aligned(size_t size);
+void e2b__free_aligned(void *ptr);
 char *e2b__strdup(const char *s); /* NULL for NULL */
 char *e2b__strndup(const char *s, size_t len);
 /* A formatted string of its own; NULL when out of memory. */

@@ -8,17 +8,16 @@
 static ssize_t on_recv(uint8_t *to, size_t size, int flags, void *ctx) {
   (void)flags;
   /* A decoder outlives the connection that it was made for: who has it now is in the dialer. */
-  e2b__codec_t *codec = ((e2b__dialer_t *)ctx)->receiving;
-  const ssize_t got = e2b__socket_read(codec->socket, to, size);
+  e2b__dialer_t *dialer = ctx;
+  e2b__codec_t *codec = dialer->receiving;
+  const ssize_t got = e2b__socket_read(dialer->received, to, size);
   if (got < 0) codec->over = true;
-  if (got > 0) codec->fed += (uint64_t)got;
+  if (got > 0) codec->ahead += (uint32_t)got;
   return got;
 }
 
-static bool borrow_decoder(e2b__codec_t *codec) {
+static bool borrow_decoder(e2b__codec_t *codec, e2b__dialer_t *dialer) {
   static const struct wslay_frame_callbacks callbacks = {NULL, on_recv, NULL};
-  e2b__dialer_t *dialer = codec->socket->dialer;
-  codec->fed = codec->taken = 0;
   if (dialer->decoders_count > 0) {
     codec->decoder = dialer->decoders[--dialer->decoders_count];
     return true;
@@ -35,12 +34,13 @@ static unsigned header_length(const struct wslay_frame_iocb *frame) {
          (frame->mask ? 4 : 0);
 }
 
-int e2b__codec_next(e2b__codec_t *codec, e2b__frame_t *frame) {
+int e2b__codec_next(e2b__codec_t *codec, e2b__socket_t *socket, e2b__frame_t *frame) {
   struct wslay_frame_iocb piece;
-  e2b__dialer_t *dialer = codec->socket->dialer;
-  if (codec->decoder == NULL && !borrow_decoder(codec)) return E2B_ENOMEM;
+  e2b__dialer_t *dialer = socket->dialer;
+  if (codec->decoder == NULL && !borrow_decoder(codec, dialer)) return E2B_ENOMEM;
   memset(&piece, 0, sizeof piece);
   dialer->receiving = codec;
+  dialer->received = socket;
   const ssize_t got = wslay_frame_recv(codec->decoder, &piece);
   dialer->receiving = NULL;
   if (got == WSLAY_ERR_WANT_READ) return codec->over ? E2B_ECONNLOST : 0;
@@ -53,20 +53,23 @@ int e2b__codec_next(e2b__codec_t *codec, e2b__frame_t *frame) {
   frame->data = (const char *)piece.data;
   frame->len = piece.data_length;
   frame->first = !codec->inside;
-  codec->got = codec->inside ? codec->got + piece.data_length : piece.data_length;
+  if (frame->first) {
+    codec->ahead -= header_length(&piece);
+    codec->got = 0;
+  }
+  codec->ahead -= (uint32_t)piece.data_length;
+  codec->got += piece.data_length;
   frame->last = codec->got == piece.payload_length;
   codec->inside = !frame->last;
-  if (frame->last) codec->taken += header_length(&piece) + piece.payload_length;
   return 1;
 }
 
-bool e2b__codec_drained(const e2b__codec_t *codec) {
-  return codec->fed == codec->taken && e2b__socket_drained(codec->socket);
+bool e2b__codec_drained(const e2b__codec_t *codec, const e2b__socket_t *socket) {
+  return !codec->inside && codec->ahead == 0 && e2b__socket_drained(socket);
 }
 
-void e2b__codec_rest(e2b__codec_t *codec) {
-  if (codec->decoder == NULL || codec->inside || codec->fed != codec->taken) return;
-  e2b__dialer_t *dialer = codec->socket->dialer;
+void e2b__codec_rest(e2b__codec_t *codec, e2b__dialer_t *dialer) {
+  if (codec->decoder == NULL || codec->inside || codec->ahead > 0) return;
   if (dialer->decoders_count < E2B__DIALER_CODECS) {
     dialer->decoders[dialer->decoders_count++] = codec->decoder;
   } else {
@@ -75,8 +78,8 @@ void e2b__codec_rest(e2b__codec_t *codec) {
   codec->decoder = NULL;
 }
 
-void e2b__codec_free(e2b__codec_t *codec) {
-  e2b__codec_rest(codec);
+void e2b__codec_free(e2b__codec_t *codec, e2b__dialer_t *dialer) {
+  e2b__codec_rest(codec, dialer);
   if (codec->decoder != NULL) wslay_frame_context_free(codec->decoder);
   codec->decoder = NULL;
 }

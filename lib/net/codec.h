@@ -10,12 +10,10 @@
 
 typedef struct e2b__codec {
   struct wslay_frame_context *decoder; /* NULL: between two frames */
-  e2b__socket_t *socket;
-  uint64_t fed;   /* bytes that the decoder got */
-  uint64_t taken; /* of these, in frames that are over */
-  uint64_t got;   /* of the payload of the frame under way */
-  bool inside;    /* a frame */
-  bool over;      /* the socket has come to its end */
+  uint64_t got;                        /* of the payload of the frame under way */
+  uint32_t ahead;                      /* bytes that the decoder got and has not given out */
+  bool inside;                         /* a frame */
+  bool over;                           /* the socket has come to its end */
 } e2b__codec_t;
 
 /* A piece of a frame: all of its payload, or what has arrived of it. */
@@ -33,12 +31,12 @@ typedef struct e2b__frame {
 
 /* The next piece. 1; 0: nothing now; E2B_EPROTOCOL, E2B_ENOMEM, or E2B_ECONNLOST at the end of the
  * socket. The piece is valid until the next call. */
-int e2b__codec_next(e2b__codec_t *codec, e2b__frame_t *frame);
+int e2b__codec_next(e2b__codec_t *codec, e2b__socket_t *socket, e2b__frame_t *frame);
 /* The next call would find nothing. False does not promise that there is something. */
-bool e2b__codec_drained(const e2b__codec_t *codec);
+bool e2b__codec_drained(const e2b__codec_t *codec, const e2b__socket_t *socket);
 /* Gives the decoder back when nothing is in it, or, at the end, whatever is in it. */
-void e2b__codec_rest(e2b__codec_t *codec);
-void e2b__codec_free(e2b__codec_t *codec);
+void e2b__codec_rest(e2b__codec_t *codec, e2b__dialer_t *dialer);
+void e2b__codec_free(e2b__codec_t *codec, e2b__dialer_t *dialer);
 
 /* Writes one frame, masked. 0, E2B_ECLOSED, or E2B_ENOMEM. */
 int e2b__codec_write(e2b__socket_t *socket, uint8_t opcode, bool fin, const void *data, size_t len);

@@ -63,27 +63,30 @@ struct e2b__socket {
   int failure;
   e2b_clock_t clock;
   unsigned handles;      /* of the loop, and lookups: until they are zero it is not gone */
-  e2b__buffer_t waiting; /* to be written after `writing`; empty when that is */
-
-  /* What a message looks at lies together, from here on into the owner: of thousands of
-   * connections nothing is in a cache any more when its next message comes. */
+  bool holds;            /* keeps the loop running */
   e2b__buffer_t writing; /* the loop has it */
-  uv_tcp_t tcp;
-  e2b__dialer_t *dialer;
+  e2b__buffer_t waiting; /* to be written after `writing`; empty when that is */
+  e2b__buffer_t held;    /* what of `input` is kept over a turn of the loop */
+
+  /* What a message looks at lies together, from here on into the owner, and begins a cache line:
+   * of thousands of connections nothing is in a cache any more when its next message comes. */
+  _Alignas(E2B__CACHE_LINE) e2b__dialer_t *dialer;
   const e2b__socket_events_t *events;
+  const void *reader; /* the owner's owner: begins with what a message looks at */
+  const char *input;  /* arrived and not taken */
+  size_t input_len;
+  uv_tcp_t tcp;
   e2b__socket_state_t state;
-  int read_error; /* of libuv; UV_EOF: the peer's end */
+  int read_error;  /* of libuv; UV_EOF: the peer's end */
+  e2b__tls_t *tls; /* NULL: plain */
   bool paused;
   bool reading;
   bool resumed; /* on_readable is owed */
   bool broken;  /* writing has failed: reading will tell why */
   bool quick_ack;
-  bool shut;         /* our end was sent */
-  bool holds;        /* keeps the loop running */
-  e2b__tls_t *tls;   /* NULL: plain */
-  const char *input; /* arrived and not taken */
-  size_t input_len;
-  e2b__buffer_t held; /* the same, kept over a turn of the loop */
+  bool shut;    /* our end was sent */
+  bool queued;  /* `writing` is not empty */
+  bool holding; /* `held` is not empty */
 };
 
 typedef struct e2b__socket_target {
@@ -152,6 +155,7 @@ struct e2b__dialer {
   struct wslay_frame_context *decoders[E2B__DIALER_CODECS];
   size_t decoders_count;
   struct e2b__codec *receiving;
+  e2b__socket_t *received; /* what it reads */
   e2b__socket_t *sending;
   int send_error;
   unsigned char randoms[1024];

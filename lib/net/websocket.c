@@ -22,9 +22,9 @@ static e2b__websocket_t *of_socket(e2b__socket_t *socket) {
 
 static void websocket_free(e2b__websocket_t *websocket) {
   e2b__upgrade_free(websocket);
-  e2b__codec_free(&websocket->codec);
+  e2b__codec_free(&websocket->codec, websocket->socket.dialer);
   e2b__buffer_free(&websocket->message);
-  e2b__free(websocket);
+  e2b__free_aligned(websocket);
 }
 
 /* Seconds, or a date. */
@@ -199,15 +199,15 @@ int e2b__websocket_open(e2b__dialer_t *dialer, const e2b__websocket_options_t *o
                         const e2b__websocket_events_t *events, void *ctx,
                         e2b__websocket_t **websocket) {
   *websocket = NULL;
-  e2b__websocket_t *made = e2b__calloc(1, sizeof *made);
+  e2b__websocket_t *made = e2b__calloc_aligned(sizeof *made);
   if (made == NULL) return E2B_ENOMEM;
   const uint64_t timeout_ms = options->connect_timeout_ms != 0
                                   ? options->connect_timeout_ms
                                   : dialer->options->connect_timeout_ms;
   made->socket.dialer = dialer;
-  made->codec.socket = &made->socket;
   made->events = events;
   made->ctx = ctx;
+  made->socket.reader = ctx;
   made->ping_interval_ms = options->ping_interval_ms;
   made->liveness_ms = options->liveness_ms;
   made->close_timeout_ms =
@@ -238,8 +238,9 @@ static int may_send(e2b__websocket_t *websocket, size_t len) {
   if (websocket->state != E2B__WEBSOCKET_OPEN || websocket->socket.broken) return E2B_ECLOSED;
   if (len > LONGEST_FRAME) return E2B_ETOOBIG;
   const size_t pending = e2b__socket_pending(&websocket->socket);
+  if (pending == 0) return 0;
   const size_t most = websocket->max_pending_bytes;
-  if (pending == 0 || (len <= most && pending <= most - len)) return 0;
+  if (len <= most && pending <= most - len) return 0;
   websocket->refused = true;
   return E2B_EAGAIN;
 }

@@ -52,9 +52,9 @@ struct e2b__websocket {
   const e2b__websocket_events_t *events;
   void *ctx;
   uint64_t received_ms; /* when something came */
-  size_t max_pending_bytes;
   e2b__codec_t codec;
 
+  size_t max_pending_bytes;
   e2b__upgrade_t *upgrade;
   uint64_t ping_interval_ms;
   uint64_t liveness_ms;

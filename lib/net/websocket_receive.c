@@ -172,9 +172,11 @@ static bool wanted(const e2b__websocket_t *websocket) {
 void e2b__websocket_receive(e2b__websocket_t *websocket) {
   e2b__frame_t frame;
   int rc = 0;
-  while (wanted(websocket) && (rc = e2b__codec_next(&websocket->codec, &frame)) > 0) {
+  while (wanted(websocket) &&
+         (rc = e2b__codec_next(&websocket->codec, &websocket->socket, &frame)) > 0) {
     on_frame(websocket, &frame);
-    if (e2b__codec_drained(&websocket->codec)) break; /* most often: one read, one frame */
+    if (e2b__codec_drained(&websocket->codec, &websocket->socket))
+      break; /* most often: one read, one frame */
   }
   if (rc == E2B_EPROTOCOL) {
     break_rules(websocket, "a frame that is malformed");
@@ -186,5 +188,5 @@ void e2b__websocket_receive(e2b__websocket_t *websocket) {
   } else if (rc != 0 && rc != 1) {
     e2b__websocket_end_with(websocket, rc, E2B_CLOCK_NONE, "", false);
   }
-  e2b__codec_rest(&websocket->codec);
+  e2b__codec_rest(&websocket->codec, websocket->socket.dialer);
 }

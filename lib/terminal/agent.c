@@ -29,7 +29,7 @@ static void free_agent(e2b__agent_t *agent) {
   e2b__line_free(&agent->line);
   e2b__buffer_free(&agent->request);
   e2b__free(agent->id);
-  e2b__free(agent);
+  e2b__free_aligned(agent);
 }
 
 /* --- losing it ----------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ bool e2b__agent_is_id(const char *id) {
 static int make(e2b_terminal_t *terminal, const e2b__terminal_spec_t *spec,
                 e2b__transport_t **transport) {
   if (spec->attach_id != NULL && !e2b__agent_is_id(spec->attach_id)) return E2B_EINVAL;
-  e2b__agent_t *agent = e2b__calloc(1, sizeof *agent);
+  e2b__agent_t *agent = e2b__calloc_aligned(sizeof *agent);
   if (agent == NULL) return E2B_ENOMEM;
   char name[E2B__AGENT_NAME_SIZE];
   random_name(name, 't');

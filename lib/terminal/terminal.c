@@ -59,7 +59,7 @@ static void on_client_close(e2b__guest_t *guest) {
 }
 
 e2b_terminal_t *e2b__terminal_new(e2b_sandbox_t *sandbox, const e2b_terminal_options *options) {
-  e2b_terminal_t *terminal = e2b__calloc(1, sizeof *terminal);
+  e2b_terminal_t *terminal = e2b__calloc_aligned(sizeof *terminal);
   if (terminal == NULL) return NULL;
   terminal->refs = 1;
   terminal->sandbox = e2b_sandbox_acquire(sandbox);
@@ -96,7 +96,7 @@ void e2b__terminal_drop(e2b_terminal_t *terminal) {
   }
   e2b__free(terminal->id);
   e2b_sandbox_release(terminal->sandbox);
-  e2b__free(terminal);
+  e2b__free_aligned(terminal);
 }
 
 e2b_terminal_t *e2b_terminal_acquire(e2b_terminal_t *terminal) {

@@ -32,6 +32,22 @@ static void every_function_says_when_memory_is_out(void **state) {
   starving_library_remove();
 }
 
+static void aligned_memory_is_zeroed_and_begins_a_cache_line(void **state) {
+  (void)state;
+  for (size_t size = 1; size < 300; size += 7) {
+    unsigned char *p = e2b__calloc_aligned(size);
+    assert_non_null(p);
+    assert_int_equal((uintptr_t)p % E2B__CACHE_LINE, 0);
+    for (size_t i = 0; i < size; i++) {
+      assert_int_equal(p[i], 0);
+      p[i] = 0xff;
+    }
+    e2b__free_aligned(p);
+  }
+  e2b__free_aligned(NULL);
+  assert_null(e2b__calloc_aligned(SIZE_MAX - 1));
+}
+
 static void calloc_zeroes_and_refuses_what_overflows(void **state) {
   (void)state;
   unsigned char *p = e2b__calloc(3, 5);
@@ -96,6 +112,7 @@ static void options_left_out_are_all_default(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(all_memory_comes_from_the_callers_allocator),
+      cmocka_unit_test(aligned_memory_is_zeroed_and_begins_a_cache_line),
       cmocka_unit_test(every_function_says_when_memory_is_out),
       cmocka_unit_test(calloc_zeroes_and_refuses_what_overflows),
       cmocka_unit_test(strndup_copies_bytes_and_ends_them),
