@@ -50,6 +50,9 @@ static void javascript_fails(void **state) {
   cells_fails("await Promise.reject(new RangeError('y'))", JAVASCRIPT, "RangeError", "y");
   cells_fails("const q = (;", JAVASCRIPT, "SyntaxError", "Unexpected token ';'");
   cells_fails("throw 5", JAVASCRIPT, "Error", "5");
+  /* Even an error that fails when it is looked at ends its cell. */
+  cells_fails("throw Object.defineProperty(new Error(), 'name', {get() { throw new Error() }})",
+              JAVASCRIPT, "Error", "<the error cannot be shown>");
   cell_t *cell = cells_run("\n\nnull.x", JAVASCRIPT);
   assert_non_null(strstr(cells_member(cell, "error", 0, "traceback"), "]:3"));
   cells_value("x = 1", JAVASCRIPT, "1");

@@ -406,15 +406,25 @@ function stackOf(error) {
   return (ours > 0 ? lines.slice(0, ours) : lines).join('\n')
 }
 
-function sendError(error) {
-  flush()
+function wordsOf(error) {
   const real = util.types.isNativeError(error) || error instanceof Error
-  send({
-    type: 'error',
+  return {
     name: real ? String(error.name) : 'Error',
     value: real ? String(error.message) : util.inspect(error),
     traceback: real ? stackOf(error) : util.inspect(error),
-  })
+  }
+}
+
+function sendError(error) {
+  flush()
+  let words
+  try {
+    words = wordsOf(error)
+  } catch {
+    // Its members are the cell's code too; whatever they do, the cell has an end.
+    words = { name: 'Error', value: '<the error cannot be shown>', traceback: '' }
+  }
+  send({ type: 'error', ...words })
 }
 
 let count = 0
