@@ -141,10 +141,13 @@ __attribute__((noreturn)) static void refuse_program(const char *program, int er
   _exit(error == ENOENT ? 127 : 126);
 }
 
+/* All but one: past its share of the disk a program is told so by its write, as on any full disk,
+ * and lives. */
 static void reset_signals(void) {
   sigset_t none;
   for (int signal_number = 1; signal_number < 32; signal_number++)
     if (signal_number != SIGKILL && signal_number != SIGSTOP) signal(signal_number, SIG_DFL);
+  signal(SIGXFSZ, SIG_IGN);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
