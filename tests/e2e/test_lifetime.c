@@ -157,10 +157,19 @@ static void transfers_under_way(void **state) {
   scene_turn(PACE_MS, NULL);
   assert_true(YES(e2b_sandbox_kill(sandbox)));
   assert_gone(FAILS(E2B_ESANDBOXGONE, read));
-  /* An edge answers for the sandbox, and resets the stream of a body that is not whole. In curl
-   * 7.88 that goes unseen over HTTP/2 until the body goes on. */
-  if (scene.server.front != NULL) e2b_upload_write(upload, "more", 4);
-  assert_gone(FAILS(E2B_ESANDBOXGONE, write));
+  if (scene.server.front != NULL) {
+    /* An edge answers for the sandbox, and resets the stream of a body that is not whole. In curl
+     * 7.88 that goes unseen over HTTP/2 until the body goes on, and the answer is lost; curl 8 has
+     * brought it by then. */
+    e2b_upload_write(upload, "more", 4);
+    if (e2b_future_await(write, LONG_ENOUGH_MS) == E2B_EUNAVAILABLE) {
+      assert_int_equal(e2b_future_error(write)->http_status, 502);
+    } else {
+      assert_gone(FAILS(E2B_ESANDBOXGONE, write));
+    }
+  } else {
+    assert_gone(FAILS(E2B_ESANDBOXGONE, write));
+  }
   assert_int_equal(e2b_upload_write(upload, "more", 4), E2B_ECLOSED);
   e2b_upload_release(upload);
   snprintf(line, sizeof line, "rm -f %s %s", path, scene_path("up"));
