@@ -59,7 +59,8 @@ typedef struct e2b_file_options {
 } e2b_file_options;
 
 /* A file's whole content: e2b_future_bytes(). Safe to repeat. E2B_ENOTFOUND; E2B_EREQUEST for a
- * directory; E2B_ETOOBIG past `max_bytes`. */
+ * directory; E2B_ETOOBIG past `max_bytes`, which is 64 MiB unless said otherwise: what is larger
+ * comes by e2b_files_read_stream(). */
 E2B_API e2b_future_t *e2b_files_read(e2b_sandbox_t *sandbox, const char *path,
                                      const e2b_file_options *options);
 
