@@ -25,7 +25,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   (void)size; /* is 1 */
   e2b__exchange_t *exchange = ctx;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;
-  if (exchange->paused) return CURL_WRITEFUNC_PAUSE; /* curl keeps it and brings it again */
+  if (exchange->paused) {
+    e2b__multi_hold(exchange);
+    return CURL_WRITEFUNC_PAUSE; /* curl keeps it and brings it again */
+  }
   const bool first = !exchange->got_body;
   exchange->got_body = true;
   exchange->http->stats.received += count;

@@ -145,6 +145,7 @@ static void on_nudge(e2b__task_t *task) {
                                                     (exchange->starved ? CURLPAUSE_SEND : 0));
   http->in_curl--;
   if (exchange->state == E2B__EXCHANGE_RUNNING) {
+    e2b__multi_hold(exchange);
     /* What curl had kept was brought from inside that call, and its refusal is told here only. */
     if (rc != CURLE_OK) {
       e2b__exchange_curl_done(exchange, rc, http->why);
@@ -312,6 +313,7 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
       exchange->impatient = false;
   exchange->place = NULL;
+  exchange->fd = CURL_SOCKET_BAD;
   exchange->state = E2B__EXCHANGE_WAITING;
   if (exchange->why == NULL) exchange->why = e2b__malloc(CURL_ERROR_SIZE);
   if (exchange->why == NULL || e2b__origin_enter(exchange) != 0) {

@@ -111,6 +111,7 @@ e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *a
   http->alive = alive;
   http->log = log;
   http->options = *options;
+  http->reads_when_paused = curl_version_info(CURLVERSION_NOW)->version_num == 0x080500;
   http->streams_a_multi = STREAMS_A_MULTI;
   e2b__list_init(&http->multis);
   e2b__list_init(&http->exchanges);

@@ -52,7 +52,8 @@ struct e2b__http {
 
   e2b__http_stats_t stats;
   bool closing;
-  size_t open_handles; /* of the loop: polls, timers, lookups */
+  bool reads_when_paused; /* this libcurl does: see e2b__multi_hold() */
+  size_t open_handles;    /* of the loop: polls, timers, lookups */
   void (*closed)(void *ctx);
   void *closed_ctx;
 };
@@ -95,6 +96,7 @@ struct e2b__exchange {
   bool overdue;    /* a clock ran out; what waits in the socket may save it */
   e2b__origin_t *origin;
   CURL *easy;         /* from RUNNING on: who waits in line needs none */
+  curl_socket_t fd;   /* that curl last asked to watch for it, or CURL_SOCKET_BAD */
   e2b__clock_t clock; /* of its clocks the one that runs out next */
   e2b__http_request_t request;
   e2b__multi_t *multi; /* that it is in; NULL: none */
@@ -131,6 +133,8 @@ void e2b__multis_close(e2b__http_t *http);
 int e2b__multi_socket_opened(e2b__multi_t *multi, curl_socket_t fd);
 /* `ctx` is the http. */
 int e2b__multi_socket_close(void *ctx, curl_socket_t fd);
+/* Its socket is not read while it is paused, where curl itself does not see to that. */
+void e2b__multi_hold(e2b__exchange_t *exchange);
 
 /* easy.c */
 /* A handle that knows what is the same for every request; a used one where there is one. NULL when

@@ -29,6 +29,7 @@ typedef struct e2b__poll {
   curl_socket_t fd;
   int events;  /* what curl wants; 0: nothing, and an event only means that the peer hung up */
   int watched; /* what libuv watches for */
+  bool held;   /* its transfer is paused, and curl asks for more: see e2b__multi_hold() */
 } poll_ctx;
 
 static poll_ctx *poll_ctx_of(void *handle) {
@@ -143,10 +144,11 @@ static void on_poll(uv_poll_t *handle, int status, int events);
 
 /* What is watched for already is left alone: libuv takes two system calls to begin anew. */
 static int watch(poll_ctx *poll) {
-  if (poll->watched == poll->events) return 0;
-  const int rc = poll->events != 0 ? uv_poll_start(&poll->handle, poll->events, on_poll)
-                                   : uv_poll_stop(&poll->handle);
-  poll->watched = rc == 0 ? poll->events : 0;
+  const int events = poll->held ? poll->events & ~UV_READABLE : poll->events;
+  if (poll->watched == events) return 0;
+  const int rc =
+      events != 0 ? uv_poll_start(&poll->handle, events, on_poll) : uv_poll_stop(&poll->handle);
+  poll->watched = rc == 0 ? events : 0;
   return rc;
 }
 
@@ -224,9 +226,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   (void)socket_ctx;
   e2b__multi_t *multi = ctx;
   if (multi->http->closing) return 0;
+  e2b__exchange_t *exchange = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
   if (what == CURL_POLL_REMOVE) {
-    e2b__exchange_t *exchange = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
     poll_ctx *known = known_poll(multi, fd);
     /* Of a connection that did not come about (the slower of two addresses, a refusal) curl 7.88
      * closes the socket without telling: whatever has that number next is not ours. */
@@ -234,19 +236,38 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
       forget_poll(multi->http, fd);
     } else if (known != NULL) {
       known->events = 0; /* it stays registered */
+      known->held = false;
     }
-    if (exchange != NULL) e2b__exchange_unwatched(exchange);
+    if (exchange != NULL) {
+      exchange->fd = CURL_SOCKET_BAD;
+      e2b__exchange_unwatched(exchange);
+    }
     return 0;
   }
   poll_ctx *poll = poll_of(multi, fd);
   /* A transfer's has its watch already: this is one of curl's own (from 8.20 on it has one to wake
    * itself from other threads, of which there are none). It can do without, until it asks again. */
   if (poll == NULL) return 0;
+  if (exchange != NULL) exchange->fd = fd;
   int events = 0;
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
   poll->events = events;
   return watch(poll) == 0 ? 0 : -1;
+}
+
+/* libcurl 8.5.0 goes on asking for what a paused transfer's socket brings, and takes up to 64 MB of
+ * it into memory (curl's issue 12632, mended in 8.6.0); it is not told that there is anything. Over
+ * HTTP/2 the socket is others' too, and the stream's window holds the server up. */
+void e2b__multi_hold(e2b__exchange_t *exchange) {
+  if (!exchange->http->reads_when_paused || exchange->fd == CURL_SOCKET_BAD) return;
+  poll_ctx *poll = known_poll(exchange->multi, exchange->fd);
+  if (poll == NULL) return;
+  long version = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
+  poll->held =
+      exchange->paused && (version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1);
+  watch(poll);
 }
 
 /* The watch of a socket is made here, where refusing costs one connection: a socket callback that
