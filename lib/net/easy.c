@@ -33,8 +33,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx) {
   exchange->got_body = true;
   exchange->http->stats.received += count;
   e2b__exchange_touch(exchange);
-  if (first && exchange->request.first_event_ms != 0) e2b__exchange_arm(exchange);
-  if (first && exchange->request.stream) give_room_back(exchange);
+  if (first) {
+    e2b__origin_learn_version(exchange);
+    if (exchange->request.first_event_ms != 0) e2b__exchange_arm(exchange);
+    if (exchange->request.stream) give_room_back(exchange);
+  }
   int rc =
       exchange->events->on_data != NULL ? exchange->events->on_data(exchange->ctx, data, count) : 0;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_WRITEFUNC_ERROR;

@@ -273,9 +273,7 @@ static bool hung_up(const char *why) {
 void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char *shared) {
   if (exchange->state == E2B__EXCHANGE_CANCELLED) return; /* it is in http->ended */
   const char *why = exchange->why != NULL ? exchange->why : shared;
-  long version = 0;
-  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
-  e2b__origin_version(exchange, version);
+  e2b__origin_learn_version(exchange);
   e2b__http_result_t result = {code_of(rc), E2B_CLOCK_NONE, e2b__exchange_status(exchange),
                                exchange->connected, ""};
   if (exchange->refusal != 0) {

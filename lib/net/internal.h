@@ -121,7 +121,8 @@ void e2b__http_handle_closed(e2b__http_t *http);
 e2b__multi_t *e2b__multi_new(e2b__http_t *http);
 /* What short exchanges and HTTP/2 are in. */
 CURLM *e2b__multi_first(const e2b__http_t *http);
-/* Puts the exchange into one; 0 or an error. Not inside curl, nor the next three. */
+/* The next five: not inside curl. */
+/* Puts the exchange into one; 0 or an error. */
 int e2b__multi_add(e2b__exchange_t *exchange);
 void e2b__multi_remove(e2b__exchange_t *exchange);
 /* Ends the exchanges that curl has done with. */
@@ -187,8 +188,8 @@ int e2b__origin_announcement(e2b__exchange_t *exchange, char **line);
 bool e2b__origin_is_http1(const e2b__exchange_t *exchange);
 /* curl has more than one address to try. */
 bool e2b__origin_has_choice(const e2b__exchange_t *exchange);
-/* The first answer tells the version. */
-void e2b__origin_version(e2b__exchange_t *exchange, long curl_http_version);
+/* The first answer tells the version: with its first bytes, since a stream's end may be far. */
+void e2b__origin_learn_version(e2b__exchange_t *exchange);
 /* Lets in whoever may. Not inside curl. */
 void e2b__http_admit(e2b__http_t *http);
 void e2b__origins_free(e2b__http_t *http);

@@ -233,11 +233,15 @@ void e2b__origin_connected(e2b__exchange_t *exchange) {
   e2b__queue_push(origin->http->queue, &origin->http->settle);
 }
 
-void e2b__origin_version(e2b__exchange_t *exchange, long curl_http_version) {
+void e2b__origin_learn_version(e2b__exchange_t *exchange) {
   e2b__origin_t *origin = exchange->origin;
-  if (origin == NULL || origin->version != UNKNOWN || curl_http_version == 0) return;
-  origin->version = curl_http_version >= CURL_HTTP_VERSION_2_0 ? HTTP_2 : HTTP_1;
+  if (origin == NULL || origin->version != UNKNOWN) return;
+  long version = 0;
+  curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_VERSION, &version);
+  if (version == 0) return;
+  origin->version = version >= CURL_HTTP_VERSION_2_0 ? HTTP_2 : HTTP_1;
   make_runnable(origin);
+  e2b__queue_push(origin->http->queue, &origin->http->settle);
 }
 
 static void on_addresses(void *ctx, const char *addresses, const char *why) {

@@ -2,8 +2,12 @@
 /* Long streams over HTTP/1.1 lie in several multis, which are made small here: who shares one with
  * whom is to be seen by nobody. */
 
+#include <stdio.h>
+
 #include "net/internal.h"
 #include "support/faults.h"
+#include "support/front.h"
+#include "support/nginx.h"
 #include "support/starving.h"
 
 enum { A_MULTI = 4, MOST = 5 * A_MULTI, BEYOND_THE_FIRST = 2 };
@@ -37,6 +41,30 @@ static void open_streams(streams_t *s) {
   s->f.options.max_in_flight = A_MULTI; /* of the first multi, as many streams */
   faults_sandbox(&s->f);
   s->f.h.client->http->streams_a_multi = A_MULTI;
+}
+
+static void stop_front(void *ctx) {
+  front_stop(ctx, 1);
+}
+
+/* Over TLS, by an edge that offers nothing else. Its two names are two servers to the client, which
+ * knows nothing of the sandbox's yet. */
+static bool open_streams_over_tls(streams_t *s) {
+  static char url[64];
+  if (!nginx_installed()) return false;
+  memset(s, 0, sizeof *s);
+  faults_open(&s->f, &faults_proto);
+  front_t *front = front_start(&s->f.h.loop, fault_url(s->f.server), false);
+  harness_at_stop(&s->f.h, stop_front, front);
+  snprintf(url, sizeof url, "https://e2b.localhost%s", strrchr(front_url(front), ':'));
+  s->f.options.api_url = front_url(front);
+  s->f.options.sandbox_url = url;
+  s->f.options.ca_blob = front_authority(front);
+  s->f.options.ca_blob_len = strlen(front_authority(front));
+  s->f.options.max_in_flight = A_MULTI;
+  faults_sandbox(&s->f);
+  s->f.h.client->http->streams_a_multi = A_MULTI;
+  return true;
 }
 
 static unsigned multis(const streams_t *s) {
@@ -308,6 +336,38 @@ static void calls_keep_their_connection_beside_many_streams(void **state) {
   close_streams(&s);
 }
 
+static void streams_over_tls_lie_in_several_multis_too(void **state) {
+  (void)state;
+  streams_t s;
+  if (!open_streams_over_tls(&s)) skip();
+  start(&s, MOST);
+  assert_int_equal(multis(&s), MOST / A_MULTI);
+  for (unsigned i = 0; i < MOST; i += 3) {
+    give_up(&s.all[i]);
+  }
+  end_all(&s);
+  assert_int_equal(multis(&s), BEYOND_THE_FIRST);
+  close_streams(&s);
+}
+
+static void streams_over_tls_may_begin_all_at_once(void **state) {
+  (void)state;
+  streams_t s;
+  if (!open_streams_over_tls(&s)) skip();
+  while (s.count < MOST) {
+    start_one(&s, 1);
+  }
+  harness_until_count(&s.f.h, &s.started, MOST);
+  harness_until(&s.f.h, all_held, &s);
+  /* Whichever came first has got the first program. */
+  s.on_output = give_up;
+  fault_release(s.f.server);
+  for (unsigned i = 0; i < MOST; i++) {
+    harness_until_count(&s.f.h, &s.all[i].outputs, 1);
+  }
+  close_streams(&s);
+}
+
 /* --- without memory --------------------------------------------------------------------------- */
 
 static void start_and_give_up(void *ctx, size_t nth) {
@@ -358,6 +418,8 @@ int main(void) {
       cmocka_unit_test(connections_are_kept_for_the_streams_that_follow),
       cmocka_unit_test(what_many_streams_needed_is_given_back),
       cmocka_unit_test(calls_keep_their_connection_beside_many_streams),
+      cmocka_unit_test(streams_over_tls_lie_in_several_multis_too),
+      cmocka_unit_test(streams_over_tls_may_begin_all_at_once),
       cmocka_unit_test(streams_begin_without_one_allocation),
       cmocka_unit_test(streams_begin_without_any_from_one_on),
   };

@@ -21,7 +21,7 @@ static bool streams_open(streams_t *s) {
   if (!nginx_installed()) return false;
   memset(s, 0, sizeof *s);
   faults_open(&s->f, &faults_proto);
-  front_t *front = front_start(&s->f.h.loop, fault_url(s->f.server));
+  front_t *front = front_start(&s->f.h.loop, fault_url(s->f.server), true);
   harness_at_stop(&s->f.h, stop_front, front);
   s->f.options.api_url = s->f.options.sandbox_url = front_url(front);
   s->f.options.ca_blob = front_authority(front);

@@ -12,6 +12,7 @@
 
 struct front {
   nginx_t *nginx;
+  bool http2;
   char url[64], log[128];
   char *authority;
 };
@@ -32,7 +33,7 @@ static const char http[] =
     "access_log %s front;\n"
     "map $http_upgrade $kept { default upgrade; '' ''; }\n"
     "upstream host { server %s; keepalive 64; }\n"
-    "server { listen 127.0.0.1:%u ssl http2; ssl_certificate %s/server.pem;\n"
+    "server { listen 127.0.0.1:%u ssl%s; ssl_certificate %s/server.pem;\n"
     "ssl_certificate_key %s/key.pem; client_max_body_size 0; large_client_header_buffers 8 32k;\n"
     "location / { proxy_pass http://host; proxy_http_version 1.1; proxy_set_header Host "
     "$http_host;\n"
@@ -40,9 +41,10 @@ static const char http[] =
     "proxy_buffering off; proxy_request_buffering off; proxy_next_upstream off;\n"
     "proxy_read_timeout 1h; proxy_send_timeout 1h; } }\n";
 
-front_t *front_start(uv_loop_t *loop, const char *backend) {
+front_t *front_start(uv_loop_t *loop, const char *backend, bool http2) {
   front_t *front = calloc(1, sizeof *front);
   assert_non_null(front);
+  front->http2 = http2;
   front->nginx = nginx_new();
   make_certificate(front);
   uint16_t port;
@@ -52,7 +54,8 @@ front_t *front_start(uv_loop_t *loop, const char *backend) {
   assert_memory_equal(backend, "http://", 7);
   snprintf(front->url, sizeof front->url, "https://127.0.0.1:%u", port);
   snprintf(front->log, sizeof front->log, "%s/log", folder);
-  const int len = snprintf(text, sizeof text, http, front->log, backend + 7, port, folder, folder);
+  const int len = snprintf(text, sizeof text, http, front->log, backend + 7, port,
+                           http2 ? " http2" : "", folder, folder);
   assert_true(len > 0 && (size_t)len < sizeof text);
   nginx_start(front->nginx, loop, text, &listener, 1);
   return front;
@@ -66,28 +69,30 @@ const char *front_authority(const front_t *front) {
   return front->authority;
 }
 
-/* How many requests came over HTTP/2. Asked at the very end, when cmocka counts no failures. */
-static unsigned count_requests(const char *path) {
-  static const char two[] = "HTTP/2.0|", socket[] = "HTTP/1.1|websocket|";
+/* How many requests came over its protocol. Asked at the very end, when cmocka counts no failures.
+ */
+static unsigned count_requests(const front_t *front) {
+  static const char socket[] = "HTTP/1.1|websocket|";
+  const char *wanted = front->http2 ? "HTTP/2.0|" : "HTTP/1.1|";
   char line[16384];
-  unsigned over_two = 0;
-  FILE *log = fopen(path, "r");
+  unsigned count = 0;
+  FILE *log = fopen(front->log, "r");
   if (log == NULL) exit(1);
   while (fgets(line, sizeof line, log) != NULL) {
-    if (strncmp(line, two, strlen(two)) == 0) {
-      over_two++;
-    } else if (strncasecmp(line, socket, strlen(socket)) != 0) {
-      print_error("not over HTTP/2: %s\n", line);
+    if (strncasecmp(line, socket, strlen(socket)) == 0) continue;
+    if (strncmp(line, wanted, strlen(wanted)) != 0) {
+      print_error("not %s: %s\n", wanted, line);
       exit(1);
     }
+    count++;
   }
   fclose(log);
-  return over_two;
+  return count;
 }
 
 void front_stop(front_t *front, unsigned at_least) {
-  const unsigned requests = count_requests(front->log);
-  print_message("%u requests over HTTP/2\n", requests);
+  const unsigned requests = count_requests(front);
+  print_message("%u requests over HTTP/%s\n", requests, front->http2 ? "2" : "1.1");
   if (requests < at_least) exit(1);
   nginx_stop(front->nginx);
   free(front->authority);

@@ -119,7 +119,7 @@ int server_start(server *it, uv_loop_t *loop) {
   }
 #ifdef E2B_TEST_WITH_HOST
   if (it->host != NULL && says("E2B_TEST_FRONT", "1")) {
-    it->front = front_start(loop, e2b_host_url(it->host));
+    it->front = front_start(loop, e2b_host_url(it->host), true);
   }
 #endif
   print_message("server: %s%s\n", it->name, it->front != NULL ? ", behind HTTP/2" : "");
