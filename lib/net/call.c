@@ -25,6 +25,7 @@ static void borrow_body(e2b__call_t *call) {
   e2b__buffer_t *spare = &call->http->spare_body;
   call->body.data = spare->data;
   call->body.capacity = spare->capacity;
+  e2b__buffer_clear(&call->body); /* of another answer */
   e2b__buffer_init(spare, 0);
 }
 

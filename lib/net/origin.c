@@ -5,7 +5,7 @@
 
 #include "proto/url.h"
 
-/* The line in front of the multi. curl walks all the handles it holds whenever one ends, and opens
+/* The line in front of the multis. curl walks all the handles it holds whenever one ends, and opens
  * a connection for each that finds none free; so it gets only what can go now:
  *   - over HTTP/1.1, max_in_flight short exchanges in all; streams are not counted;
  *   - over HTTP/2, as many short ones of a server as one connection carries: on a second one they
@@ -342,8 +342,9 @@ static verdict judge(e2b__origin_t *origin, e2b__exchange_t *exchange) {
   const e2b__http_t *http = origin->http;
   if (!find_place(origin, exchange)) return WAIT_FOR_PLACE;
   if (origin->version == HTTP_1) {
-    /* No more connections were ever opened than were in use at once: with all of them in use curl
-     * need not walk through thousands to find none that is free. */
+    /* As many as never before: all connections that were opened for so many are in use, and curl
+     * need not walk through thousands to find that out. Where they lie in several multis one may
+     * be free all the same; it is passed over, once for each such record. */
     exchange->fresh = origin->in_flight >= origin->most_in_flight;
     return GO;
   }

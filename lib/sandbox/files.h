@@ -16,9 +16,9 @@ int e2b__stored_files_parse(e2b__arena_t *arena, const char *body, size_t len,
 int e2b__files_url(e2b__buffer_t *url, const e2b_sandbox_t *sandbox, const char *path,
                    const char *user);
 
-/* "X-Metadata-name: value" in `arena`; NULL with *rc E2B_EINVAL or E2B_ENOMEM. */
 #define E2B__METADATA_WRONG \
   "metadata takes names that are HTTP tokens, and values of printable ASCII"
+/* "X-Metadata-name: value" in `arena`; NULL with *rc E2B_EINVAL or E2B_ENOMEM. */
 char *e2b__metadata_line(e2b__arena_t *arena, const e2b_pair_t *pair, int *rc);
 /* Whether the daemon takes a file as the request's body. */
 bool e2b__takes_raw_uploads(const e2b_sandbox_t *sandbox);

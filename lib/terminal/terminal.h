@@ -80,9 +80,9 @@ struct e2b_terminal {
 };
 
 /* spec.c */
-/* 0, or what is wrong with the options; *spec is in the terminal either way. */
 /* Which option no terminal can have; NULL for none. */
 const char *e2b__terminal_options_wrong(const e2b_terminal_options *options);
+/* 0, or what is wrong with the options; *spec is in the terminal either way. */
 int e2b__terminal_spec_new(const e2b_terminal_options *options, const char *attach_id,
                            e2b__terminal_spec_t **spec);
 void e2b__terminal_spec_free(e2b__terminal_spec_t *spec);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "net/call.h"
 #include "support/faults.h"
 
 /* Refusals of the control plane and of the daemon: each its own code, with the server's words. */
@@ -237,6 +238,49 @@ static void a_sandbox_is_asked_whether_it_runs(void **state) {
   faults_close(&f);
 }
 
+typedef struct answer {
+  unsigned count;
+  int code;
+  size_t len;
+  char text[64];
+} answer_t;
+
+static void on_answer(void *ctx, const e2b__call_result_t *result) {
+  answer_t *answer = ctx;
+  answer->count++;
+  answer->code = result->code;
+  answer->len = result->body_len;
+  strncpy(answer->text, result->body, sizeof answer->text - 1);
+}
+
+static answer_t ask(faults_t *f, size_t most) {
+  answer_t answer = {0};
+  e2b__call_t call;
+  const e2b__call_request_t request = {
+      .http = {.method = "GET", .url = fault_url(f->server)},
+      .timeout_ms = E2B_NO_TIMEOUT,
+      .max_response_bytes = most,
+  };
+  assert_int_equal(e2b__call_start(&call, f->h.client->http, &request, on_answer, &answer), 0);
+  harness_until_count(&f->h, &answer.count, 1);
+  return answer;
+}
+
+/* Both lie in the same buffer. */
+static void an_answer_that_is_refused_has_nothing_of_the_one_before(void **state) {
+  (void)state;
+  faults_t f;
+  faults_open(&f, NULL);
+  faults_client(&f);
+  fault_answer(fault_on(f.server, NULL), 200, "text/plain", "a secret", NULL);
+  assert_string_equal(ask(&f, 8).text, "a secret");
+  const answer_t refused = ask(&f, 7);
+  assert_int_equal(refused.code, E2B_ETOOBIG);
+  assert_int_equal(refused.len, 0);
+  assert_string_equal(refused.text, "");
+  faults_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_wrong_key_is_said_so),
@@ -253,6 +297,7 @@ int main(void) {
       cmocka_unit_test(only_404_means_that_there_is_no_sandbox),
       cmocka_unit_test(a_list_that_is_none_makes_no_sense),
       cmocka_unit_test(answers_past_the_ceiling_are_refused),
+      cmocka_unit_test(an_answer_that_is_refused_has_nothing_of_the_one_before),
       IN_BOTH(the_daemons_refusals_have_codes),
       cmocka_unit_test(a_sandbox_is_asked_whether_it_runs),
   };
