@@ -98,8 +98,10 @@ typedef void (*e2b_client_closed_cb)(void *user_data);
  * call, delivers them, closes every handle on the loop, then calls `on_closed` (may be NULL),
  * always from the loop. The client must not be used after `on_closed`; sandbox and command handles
  * and futures that the caller still holds stay valid for release. Nothing remote is stopped:
- * sandboxes live on. A second call does nothing. A callback that answers E2B_ECLOSED by starting
- * the next operation, which fails the same way at once, keeps `on_closed` waiting. */
+ * sandboxes live on. But the kills of programs whose e2b_run_*() was cancelled, or reached
+ * a limit, before this call are finished first, for which on_closed waits 3 seconds at most. A
+ * second call does nothing. A callback that answers E2B_ECLOSED by starting the next operation,
+ * which fails the same way at once, keeps `on_closed` waiting. */
 E2B_API void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed,
                               void *user_data);
 

@@ -71,10 +71,11 @@ typedef struct e2b_run_options {
 /* Runs a program to its end. `args` is NULL or ends with NULL; the program's own name is not in
  * it. Arguments arrive exactly as given: no shell is between. Yields e2b_future_execution(). A
  * program that cannot be found has exit code 127 and says so on stderr. Process service, Start
- * (protocol 5.8, 5.9). Cancelling kills the program. Errors: E2B_EINVAL (no program, text that is
- * not UTF-8, a variable without name or value), E2B_EREQUEST (a working directory that does not
- * exist, arguments too long), E2B_EAUTH (no such user), E2B_ETIMEDOUT, E2B_ESANDBOXGONE when the
- * sandbox ended meanwhile, E2B_ETOOBIG, E2B_ECONNLOST, E2B_ENORESULT. */
+ * (protocol 5.8, 5.9). Cancelling kills the program; the outcome does not wait for that,
+ * e2b_client_close() does, unless the program was only being started then. Errors: E2B_EINVAL (no
+ * program, text that is not UTF-8, a variable without name or value), E2B_EREQUEST (a working
+ * directory that does not exist, arguments too long), E2B_EAUTH (no such user), E2B_ETIMEDOUT,
+ * E2B_ESANDBOXGONE when the sandbox ended meanwhile, E2B_ETOOBIG, E2B_ECONNLOST, E2B_ENORESULT. */
 E2B_API e2b_future_t *e2b_run_command(e2b_sandbox_t *sandbox, const char *program,
                                       const char *const *args, const e2b_run_options *options);
 

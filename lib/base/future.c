@@ -20,7 +20,7 @@ struct e2b_future {
   e2b__kind_t kind;
   const char *operation;
   e2b__queue_t *queue;
-  e2b__list_t node; /* in queue->pending */
+  e2b__list_t node; /* in queue->pending or queue->owed */
   e2b__task_t task; /* the delivery */
   e2b_future_cb callback;
   void *user_data;
@@ -165,6 +165,17 @@ void e2b__queue_close(e2b__queue_t *queue) {
   queue->closing = true;
   while (!e2b__list_empty(&queue->pending)) {
     give_up(E2B__CONTAINER(queue->pending.next, e2b_future_t, node), E2B_ECLOSED);
+  }
+}
+
+void e2b__future_owe(e2b_future_t *future) {
+  e2b__list_remove(&future->node);
+  e2b__list_append(&future->queue->owed, &future->node);
+}
+
+void e2b__queue_write_off(e2b__queue_t *queue) {
+  while (!e2b__list_empty(&queue->owed)) {
+    give_up(E2B__CONTAINER(queue->owed.next, e2b_future_t, node), E2B_ECLOSED);
   }
 }
 

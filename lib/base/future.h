@@ -66,4 +66,9 @@ uint64_t e2b__future_number(const e2b_future_t *future, e2b__kind_t kind);
 /* Decides every pending future with E2B_ECLOSED, abandoning its work, and makes later ones fail. */
 void e2b__queue_close(e2b__queue_t *queue);
 
+/* What was promised with an outcome that is known already: e2b__queue_close() leaves it pending. */
+void e2b__future_owe(e2b_future_t *future);
+/* Decides what was left, as e2b__queue_close() does it. */
+void e2b__queue_write_off(e2b__queue_t *queue);
+
 #endif

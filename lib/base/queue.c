@@ -13,6 +13,7 @@ void e2b__queue_init(e2b__queue_t *queue, const e2b__queue_ops_t *ops) {
   queue->refs = 1;
   e2b__list_init(&queue->tasks);
   e2b__list_init(&queue->pending);
+  e2b__list_init(&queue->owed);
 }
 
 void e2b__queue_acquire(e2b__queue_t *queue) {

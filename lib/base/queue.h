@@ -30,6 +30,7 @@ struct e2b__queue {
   const e2b__queue_ops_t *ops;
   e2b__list_t tasks;
   e2b__list_t pending; /* futures that are not decided */
+  e2b__list_t owed;    /* of these, the ones that the closing leaves alone */
   unsigned refs;
   bool closing; /* new futures fail with E2B_ECLOSED */
   bool closed;  /* nothing will be drained any more */

@@ -6,9 +6,12 @@
 
 /*  state     close()                          leaves by
  *  OPEN      -> CLOSING, all is decided       close()
- *  CLOSING   no effect                        all outcomes delivered -> ENDING
+ *  CLOSING   no effect                        all outcomes delivered, nothing owed -> ENDING
  *  ENDING    no effect                        all handles closed -> CLOSED, on_closed
  *  CLOSED    must not be called                                                        */
+
+/* For the kills that given-up runs are owed: enough for a far server, not too long for a Ctrl-C. */
+enum { LONGEST_OWED_MS = 3000 };
 
 static struct curl_slist *append(struct curl_slist *list, bool *ok, const char *name,
                                  const char *value) {
@@ -118,6 +121,7 @@ static void end(e2b_client_t *client) {
   client->state = E2B__CLIENT_ENDING;
   client->queue.closed = true;
   uv_idle_stop(&client->idle);
+  uv_timer_stop(&client->owed_timer);
   client->dialer = NULL;
   if (dialer != NULL) {
     e2b__dialer_close(dialer, on_dialer_closed, client);
@@ -137,11 +141,29 @@ e2b__dialer_t *e2b__client_dialer(e2b_client_t *client) {
 static void on_close_task(e2b__task_t *task) {
   e2b_client_t *client = E2B__CONTAINER(task, e2b_client_t, close_task);
   e2b__client_run_posts(client, true);
-  if (e2b__list_empty(&client->queue.tasks)) {
-    end(client);
-  } else {
+  if (!e2b__list_empty(&client->queue.tasks)) {
     e2b__queue_push(&client->queue, task); /* behind the deliveries */
+  } else if (e2b__list_empty(&client->queue.owed)) {
+    end(client);
+  } /* else on_paid() comes */
+}
+
+static void on_paid(e2b_future_t *future, void *user_data) {
+  e2b_client_t *client = user_data;
+  (void)future;
+  if (client->state == E2B__CLIENT_CLOSING) {
+    e2b__queue_push(&client->queue, &client->close_task);
   }
+}
+
+void e2b__client_owe(e2b_client_t *client, e2b_future_t *future) {
+  e2b__future_owe(future);
+  e2b_future_then(future, on_paid, client);
+}
+
+static void on_owed_timer(uv_timer_t *timer) {
+  e2b_client_t *client = timer->data;
+  e2b__queue_write_off(&client->queue);
 }
 
 void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed, void *user_data) {
@@ -158,6 +180,10 @@ void e2b_client_close(e2b_client_t *client, e2b_client_closed_cb on_closed, void
     guest->on_client_close(guest);
   }
   e2b__queue_close(&client->queue);
+  if (!e2b__list_empty(&client->queue.owed)) {
+    uv_update_time(client->loop);
+    uv_timer_start(&client->owed_timer, on_owed_timer, LONGEST_OWED_MS, 0);
+  }
   e2b__task_init(&client->close_task, on_close_task);
   e2b__queue_push(&client->queue, &client->close_task);
 }

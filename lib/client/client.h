@@ -72,6 +72,7 @@ struct e2b_client {
   uv_idle_t idle;   /* runs while the queue has something */
   uv_async_t async; /* posts from other threads; also what keeps the loop running */
   uv_timer_t await_timer;
+  uv_timer_t owed_timer; /* how long the closing waits for what is owed */
   unsigned handles;
   uv_mutex_t post_mutex;
   e2b__list_t posts;
@@ -90,6 +91,10 @@ void e2b__client_run_posts(e2b_client_t *client, bool last);
 /* Closes the loop's handles; `client` is told by e2b__client_handle_closed. */
 void e2b__client_loop_close(e2b_client_t *client);
 void e2b__client_ended(e2b_client_t *client);
+
+/* The closing waits for this future, which is not decided yet, for a while: see
+ * e2b_client_close(). Takes the caller's reference. */
+void e2b__client_owe(e2b_client_t *client, e2b_future_t *future);
 
 /* What WebSockets are opened with. NULL when out of memory, and once the network is closed. */
 e2b__dialer_t *e2b__client_dialer(e2b_client_t *client);

@@ -117,7 +117,9 @@ int e2b__client_loop_init(e2b_client_t *client) {
   client->idle.data = client;
   uv_timer_init(client->loop, &client->await_timer);
   client->await_timer.data = client;
-  client->handles = 3;
+  uv_timer_init(client->loop, &client->owed_timer);
+  client->owed_timer.data = client;
+  client->handles = 4;
   return 0;
 }
 
@@ -125,4 +127,5 @@ void e2b__client_loop_close(e2b_client_t *client) {
   uv_close((uv_handle_t *)&client->idle, on_handle_closed);
   uv_close((uv_handle_t *)&client->async, on_handle_closed);
   uv_close((uv_handle_t *)&client->await_timer, on_handle_closed);
+  uv_close((uv_handle_t *)&client->owed_timer, on_handle_closed);
 }

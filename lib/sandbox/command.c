@@ -190,7 +190,7 @@ static void end_program(e2b_command_t *command) {
   if (command->state == E2B__COMMAND_STARTING) {
     command->state = E2B__COMMAND_DOOMED; /* the start event brings the pid to kill */
   } else if (command->state == E2B__COMMAND_RUNNING) {
-    e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
+    e2b__process_kill_owed(command->sandbox, command->pid);
   }
 }
 

@@ -120,6 +120,9 @@ extern const e2b__stream_events_t e2b__command_events;
 
 /* processes.c: signals to what the process service started, under another function's name */
 e2b_future_t *e2b__process_kill(e2b_sandbox_t *sandbox, uint32_t pid, const char *name);
+/* SIGKILL for a program whose run is over for its caller: nobody hears of it, and closing the
+ * client waits for it. */
+void e2b__process_kill_owed(e2b_sandbox_t *sandbox, uint32_t pid);
 /* Any signal, by a shell in the sandbox: `script` finds the signal's number in $0, the pid in $1,
  * and says "No such process" as kill does. Decides `future`, of a bool, later. */
 void e2b__process_signal(e2b_future_t *future, e2b_sandbox_t *sandbox, uint32_t pid,

@@ -11,7 +11,7 @@ static int on_start(e2b_command_t *command, const e2b__process_start_event_t *st
   command->pid = start->pid;
   command->execution.pid = start->pid;
   if (command->state == E2B__COMMAND_DOOMED) {
-    e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
+    e2b__process_kill_owed(command->sandbox, command->pid);
     command->state = E2B__COMMAND_RUNNING; /* for those who hold its handle */
     e2b__command_leave_if_unwanted(command);
     return 0;
@@ -125,7 +125,7 @@ static void on_end(void *ctx, const e2b_error_t *error) {
       failure.message = "a size limit was reached: more output than max_output_bytes";
     }
     if (command->pid != 0 && is_to_be_ended(command, &failure)) {
-      e2b_future_release(e2b_command_kill_by_pid(command->sandbox, command->pid));
+      e2b__process_kill_owed(command->sandbox, command->pid);
     }
     e2b__command_conclude(command, &failure);
   }

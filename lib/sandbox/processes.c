@@ -86,6 +86,15 @@ e2b_future_t *e2b_command_kill_by_pid(e2b_sandbox_t *sandbox, uint32_t pid) {
   return e2b__process_kill(sandbox, pid, "e2b_command_kill");
 }
 
+void e2b__process_kill_owed(e2b_sandbox_t *sandbox, uint32_t pid) {
+  e2b_future_t *kill = e2b_command_kill_by_pid(sandbox, pid);
+  if (kill != NULL && !e2b_future_is_done(kill)) {
+    e2b__client_owe(sandbox->client, kill);
+  } else {
+    e2b_future_release(kill);
+  }
+}
+
 /* The number of a program that has ended may be another's by now, and 0 is a whole group. */
 static bool nobody_to_signal(const e2b_command_t *command) {
   return command->pid == 0 || command->state == E2B__COMMAND_EXITED ||

@@ -168,6 +168,78 @@ static void anything_may_be_done_inside_on_closed(void **state) {
   stage_close(&h.s);
 }
 
+/* --- programs whose run was cancelled before ---------------------------------------------------
+ */
+
+#define SIGNAL "POST /process.Process/SendSignal"
+
+/* A program that runs, and has said something. */
+static e2b_future_t *running(stage_t *s, const e2b_rpc_encoding_t *encoding) {
+  memset(s, 0, sizeof *s);
+  stage_open(s, encoding);
+  bytes_t body = {NULL, 0};
+  put_start(&s->f, &body, 7);
+  put_out(&s->f, &body, "up", 2);
+  faults_stream(&s->f, fault_on(s->f.server, START), &body, false);
+  bytes_free(&body);
+  e2b_run_options options;
+  stage_run_options(s, &options);
+  e2b_future_t *run = CALL(e2b_run_command(s->f.sandbox, "sleep", NULL, &options));
+  harness_until_count(&s->f.h, &s->callbacks, 1);
+  return run;
+}
+
+static void close_stage(stage_t *s) {
+  CALL_VOID(e2b_client_close(s->f.h.client, stage_on_closed, s));
+  s->f.h.client = NULL;
+}
+
+static void kills_under_way_are_finished(void **state) {
+  stage_t s;
+  e2b_future_t *run = running(&s, *state);
+  fault_rule_t *rule = fault_on(s.f.server, SIGNAL);
+  fault_hold(rule);
+  fault_answer(rule, 200,
+               s.f.options.rpc_encoding == E2B_RPC_JSON ? "application/json" : "application/proto",
+               s.f.options.rpc_encoding == E2B_RPC_JSON ? "{}" : "", NULL);
+  CALL(e2b_future_cancel(run));
+  close_stage(&s);
+  assert_int_equal(e2b_future_error(run)->code, E2B_ECANCELED); /* does not wait */
+  while (fault_held(s.f.server) == 0) {
+    harness_turn_once(&s.f.h);
+  }
+  harness_turn(&s.f.h, 20);
+  assert_int_equal(s.closed, 0);
+  fault_release(s.f.server);
+  harness_until_count(&s.f.h, &s.closed, 1);
+  e2b_future_release(run);
+  stage_close(&s);
+}
+
+static void kills_that_nobody_answers_are_given_up(void **state) {
+  stage_t s;
+  e2b_future_t *run = running(&s, *state);
+  fault_hang(fault_on(s.f.server, SIGNAL));
+  CALL(e2b_future_cancel(run));
+  close_stage(&s);
+  harness_until_count(&s.f.h, &s.closed, 1);
+  assert_int_equal(fault_count(s.f.server, SIGNAL), 1);
+  e2b_future_release(run);
+  stage_close(&s);
+}
+
+static void what_was_not_cancelled_lives_on(void **state) {
+  stage_t s;
+  e2b_future_t *run = running(&s, *state);
+  close_stage(&s);
+  CALL(e2b_future_cancel(run)); /* too late */
+  harness_until_count(&s.f.h, &s.closed, 1);
+  assert_int_equal(e2b_future_error(run)->code, E2B_ECLOSED);
+  assert_int_equal(fault_count(s.f.server, SIGNAL), 0);
+  e2b_future_release(run);
+  stage_close(&s);
+}
+
 static void a_client_that_did_nothing_closes(void **state) {
   (void)state;
   for (int turns = 0; turns < 3; turns++) {
@@ -232,6 +304,9 @@ int main(void) {
       cmocka_unit_test_prestate(handles_are_valid_for_release_after_the_end, &faults_proto),
       cmocka_unit_test_prestate(operations_on_handles_after_the_end_fail_at_once, &faults_proto),
       cmocka_unit_test_prestate(anything_may_be_done_inside_on_closed, &faults_proto),
+      IN_BOTH(kills_under_way_are_finished),
+      cmocka_unit_test_prestate(kills_that_nobody_answers_are_given_up, &faults_proto),
+      cmocka_unit_test_prestate(what_was_not_cancelled_lives_on, &faults_proto),
       cmocka_unit_test(a_client_that_did_nothing_closes),
       cmocka_unit_test(without_a_key_nothing_is_sent),
       cmocka_unit_test(with_a_malformed_key_nothing_is_sent),
