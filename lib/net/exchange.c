@@ -283,6 +283,11 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char 
     if (rc == CURLE_SSL_CONNECT_ERROR && hung_up(why)) result.code = E2B_ECONNECT;
     /* curl has tried a dead connection first, and then another. */
     if (result.code == E2B_ECONNECT && exchange->connected) result.code = E2B_ECONNLOST;
+    /* A URL that curl got taken apart it finds fault with when it has no memory to copy it. */
+    const char *target;
+    if (rc == CURLE_URL_MALFORMAT && e2b__origin_url(exchange, &target) != NULL) {
+      result.code = E2B_ENOMEM;
+    }
     /* Nor is it the caller's mistake when an answer is no HTTP/1. */
     if (result.code == E2B_EINVAL && exchange->connected) result.code = E2B_EPROTOCOL;
     result.why = *why != '\0' ? why : curl_easy_strerror(rc);

@@ -231,6 +231,9 @@ static void play(void *ctx, size_t nth) {
     print_message("%zu of %zu: %s: %s\n", nth, count, where, e2b_code_name(outcome->code));
   }
   if (!starving_failed()) assert_int_equal(outcome->failures, 0);
+  if (e2b_code_flags(outcome->code) & E2B_FLAG_INPUT) { /* want of memory is no caller's mistake */
+    fail_msg("%s without allocation %zu: %s", where, nth, e2b_code_name(outcome->code));
+  }
   if (it->strict && outcome->failures > 0 && outcome->code != E2B_ENOMEM) {
     fail_msg("%s without allocation %zu: %s", where, nth, e2b_code_name(outcome->code));
   }
