@@ -48,10 +48,12 @@ e2b_error_t e2b__control_error(e2b__operation_t *op, const e2b__call_result_t *r
   }
   const int code = code_of(result->status, result->retry_after_ms, missing);
   const char *detail = answer.message;
+  int len;
+  const char *host = e2b__host_in(op->url.data, &len);
   const bool subject = code == E2B_ESANDBOXNOTFOUND && *op->subject != '\0';
   e2b_error_t error =
-      e2b__error_text(arena, code, "%s%s%s (HTTP %d)%s%s%s", e2b_code_text(code),
-                      subject ? ": " : "", subject ? op->subject : "", result->status,
+      e2b__error_text(arena, code, "%s%s%s (HTTP %d from %.*s)%s%s%s", e2b_code_text(code),
+                      subject ? ": " : "", subject ? op->subject : "", result->status, len, host,
                       *detail != '\0' ? ": " : "", detail, advice(code));
   error.detail = detail;
   error.server_code = answer.server_code;

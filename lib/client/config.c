@@ -95,6 +95,9 @@ static const char *base_url(e2b__config_t *config, const char *value, const char
   return copy;
 }
 
+static const char bad_domain[] =
+    "invalid argument: the client's domain (or E2B_DOMAIN) is not the name of a host";
+
 /* It becomes the end of host names, whatever the API's URL is. */
 static void check_domain(e2b__config_t *config, bool *ok) {
   char *text = e2b__format("https://api.%s", config->domain);
@@ -108,7 +111,7 @@ static void check_domain(e2b__config_t *config, bool *ok) {
   } else if (rc == E2B_ENOMEM) {
     *ok = false;
   } else {
-    wrong(config, E2B_EINVAL, "the domain is malformed");
+    wrong(config, E2B_EINVAL, bad_domain);
   }
 }
 
@@ -132,13 +135,20 @@ static void set_urls(e2b__config_t *config, const e2b_client_options *options, b
     *ok = false;
     return;
   }
-  config->api_url = base_url(config, api_url, "the API URL or the domain is malformed", ok);
+  config->api_url = base_url(config, api_url,
+                             derived != NULL ? bad_domain
+                                             : "invalid argument: the client's api_url (or "
+                                               "E2B_API_URL) is not an http:// or https:// URL",
+                             ok);
   e2b__free(derived);
   if (*ok) check_domain(config, ok);
   config->debug_url = sandbox_url == NULL && config->debug;
   if (config->debug_url) sandbox_url = "http://localhost:49983";
   if (sandbox_url != NULL) {
-    config->sandbox_url = base_url(config, sandbox_url, "the sandbox URL is malformed", ok);
+    config->sandbox_url = base_url(config, sandbox_url,
+                                   "invalid argument: the client's sandbox_url (or "
+                                   "E2B_SANDBOX_URL) is not an http:// or https:// URL",
+                                   ok);
   }
 }
 

@@ -130,11 +130,17 @@ void e2b__operation_send(e2b__operation_t *op, int rc, const e2b__operation_requ
   if (rc != 0) fail_now(op, rc);
 }
 
+const char *e2b__host_in(const char *url, int *len) {
+  const char *scheme = url != NULL ? strstr(url, "://") : NULL;
+  const char *host = scheme != NULL ? scheme + 3 : NULL;
+  *len = host != NULL ? (int)strcspn(host, "/?#") : 0;
+  return host;
+}
+
 e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
                                  const e2b__call_result_t *result) {
-  /* Scheme and host only: a path or a query may hold what is nobody's business. */
-  const char *host = url != NULL ? strstr(url, "://") : NULL;
-  const int len = host != NULL ? (int)strcspn(host + 3, "/?#") : 0;
+  int len;
+  const char *host = e2b__host_in(url, &len);
   const char *text = e2b_code_text(result->code);
   e2b_error_t error;
   if (result->code == E2B_ETIMEDOUT) {
@@ -145,14 +151,14 @@ e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
                                          "silence on the wire",
                                          "the time given to the process"};
     error = e2b__error_text(arena, result->code, "timed out (%s): %.*s", clocks[result->clock], len,
-                            host != NULL ? host + 3 : "");
+                            host != NULL ? host : "");
   } else if (result->code == E2B_ETOOBIG) {
     error = e2b__error_text(arena, result->code,
                             "%s: an answer of %.*s is longer than max_response_bytes, or than the "
                             "call's max_bytes",
-                            text, len, host != NULL ? host + 3 : "");
+                            text, len, host != NULL ? host : "");
   } else if (host != NULL && result->code != E2B_ENOMEM) {
-    error = e2b__error_text(arena, result->code, "%s: %.*s%s%s", text, len, host + 3,
+    error = e2b__error_text(arena, result->code, "%s: %.*s%s%s", text, len, host,
                             *result->why != '\0' ? ": " : "", result->why);
   } else {
     error = e2b__error(result->code);

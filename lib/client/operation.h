@@ -63,6 +63,9 @@ void e2b__operation_fail_answer(e2b__operation_t *op, const e2b__call_result_t *
                                 const char *what, const char *why);
 /* Decides the future with a failure of the request itself, when result->code is not 0. */
 void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result);
+/* Host and port of a URL, for messages: a path or a query may hold what is nobody's business. NULL
+ * and 0 when there is none. */
+const char *e2b__host_in(const char *url, int *len);
 /* The failure as an error, for those who add to it. Strings are in `arena`. */
 e2b_error_t e2b__transport_error(e2b__arena_t *arena, const char *url,
                                  const e2b__call_result_t *result);

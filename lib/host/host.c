@@ -141,8 +141,9 @@ static int take_options(e2b_host_t *host, const e2b_host_options *o, char *why, 
   if (o->python_dir == NULL) return 0;
   char *real = realpath(o->python_dir, NULL);
   if (real == NULL) {
-    snprintf(why, why_size, "cannot use the Python environment %s: %s", o->python_dir,
-             strerror(errno));
+    snprintf(why, why_size,
+             "cannot use the Python environment %s: %s (scripts/python-env.sh makes one)",
+             o->python_dir, strerror(errno));
     return E2B_EINVAL;
   }
   host->python_dir = e2b__strdup(real);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "net/call.h"
 #include "support/faults.h"
 
@@ -46,6 +48,50 @@ static void an_unknown_template_is_not_found(void **state) {
   const faults_error_t error = create_refused(
       404, "application/json", "{\"code\":404,\"message\":\"template 'x' not found\"}", NULL);
   assert_int_equal(error.code, E2B_ENOTFOUND);
+}
+
+/* The URL was wrong, perhaps, and somebody else answered. */
+static void who_refused_is_named(void **state) {
+  (void)state;
+  faults_t f;
+  faults_open(&f, NULL);
+  faults_client(&f);
+  fault_answer(fault_on(f.server, "GET /v2/sandboxes"), 404, "text/html", "", NULL);
+  const faults_error_t error = faults_fails(&f, e2b_sandbox_list(f.h.client, NULL));
+  assert_int_equal(error.code, E2B_ENOTFOUND);
+  char expected[128];
+  snprintf(expected, sizeof expected, "not found (HTTP 404 from 127.0.0.1:%u)",
+           (unsigned)fault_port(f.server));
+  assert_string_equal(error.message, expected);
+  faults_close(&f);
+}
+
+static void told_of(const e2b_client_options *options, const char *expected) {
+  uv_loop_t loop;
+  assert_int_equal(uv_loop_init(&loop), 0);
+  e2b_client_t *client = e2b_client_new(&loop, options);
+  e2b_future_t *future = e2b_sandbox_list(client, NULL);
+  assert_int_equal(e2b_future_await(future, E2B_NO_TIMEOUT), E2B_EINVAL);
+  assert_non_null(strstr(e2b_future_error(future)->message, expected));
+  e2b_future_release(future);
+  e2b_client_close(client, NULL, NULL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void which_url_is_wrong_is_said(void **state) {
+  (void)state;
+  e2b_client_options options;
+  E2B_INIT(&options);
+  options.api_key = "e2b_0";
+  options.api_url = "127.0.0.1:3000";
+  told_of(&options, "api_url (or E2B_API_URL) is not an http:// or https:// URL");
+  options.api_url = "http://127.0.0.1:3000";
+  options.sandbox_url = "ftp://127.0.0.1";
+  told_of(&options, "sandbox_url (or E2B_SANDBOX_URL) is not an http:// or https:// URL");
+  options.sandbox_url = NULL;
+  options.domain = "e2b.app/v2";
+  told_of(&options, "domain (or E2B_DOMAIN) is not the name of a host");
 }
 
 static void a_bad_request_is_the_callers_fault(void **state) {
@@ -286,6 +332,8 @@ int main(void) {
       cmocka_unit_test(a_wrong_key_is_said_so),
       cmocka_unit_test(a_blocked_team_is_forbidden),
       cmocka_unit_test(an_unknown_template_is_not_found),
+      cmocka_unit_test(who_refused_is_named),
+      cmocka_unit_test(which_url_is_wrong_is_said),
       cmocka_unit_test(a_bad_request_is_the_callers_fault),
       cmocka_unit_test(a_conflict_is_one),
       cmocka_unit_test(a_rate_limit_names_the_wait),

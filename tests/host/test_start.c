@@ -77,7 +77,10 @@ static void options(void **state) {
       {{"--api-key", ""}, 1, "the API key is empty"},
       {{"--state", "/proc/none"}, 1, "cannot use /proc/none for the sandboxes: No such file"},
       {{"--state", "/etc/passwd"}, 1, "cannot use /etc/passwd for the sandboxes: Not a directory"},
-      {{"--python", "/none"}, 1, "cannot use the Python environment /none: No such file"},
+      {{"--python", "/none"},
+       1,
+       "cannot use the Python environment /none: No such file or directory (scripts/python-env.sh "
+       "makes one)"},
       {{"--domain", "a.localhost"}, 1, "are of use only with TLS (--tls)"},
   };
   (void)state;
