@@ -25,4 +25,12 @@ void e2b__options_copy(void *to, size_t to_size, const void *from);
 #define E2B__CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define E2B__COUNT(array)                 (sizeof(array) / sizeof((array)[0]))
 
+/* Asks for the cache lines of what is wanted soon: beside thousands of its kind it is cold. `from`
+ * may be any address. */
+static inline void e2b__prefetch(const void *from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += E2B__CACHE_LINE) {
+    __builtin_prefetch((const void *)((uintptr_t)from + at));
+  }
+}
+
 #endif

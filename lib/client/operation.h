@@ -16,16 +16,16 @@ typedef void (*e2b__operation_cb)(e2b__operation_t *op, const e2b__call_result_t
 struct e2b__operation {
   e2b_client_t *client; /* kept by the future's reference on the queue */
   e2b_future_t *future;
-  e2b__call_t call;
   e2b__operation_cb done;
+  void *owner; /* what the answer is about; given back by release_owner */
+  void (*release_owner)(void *owner);
+  e2b__call_t call;
   e2b__buffer_t url;
   e2b__buffer_t body;
   struct curl_slist *extra; /* headers of this request, in front of the shared ones; in the arena */
-  void *owner;              /* what the answer is about; given back by release_owner */
-  void (*release_owner)(void *owner);
-  const char *subject; /* for messages; in the future's arena */
-  const char *wrong;   /* which argument E2B_EINVAL is about; NULL when it was not said */
-  intptr_t tag;        /* the public function's own note */
+  const char *subject;      /* for messages; in the future's arena */
+  const char *wrong;        /* which argument E2B_EINVAL is about; NULL when it was not said */
+  intptr_t tag;             /* the public function's own note */
 };
 
 typedef struct e2b__operation_request {

@@ -36,15 +36,16 @@ typedef void (*e2b__call_cb)(void *ctx, const e2b__call_result_t *result);
 
 /* Lies in what its owner has about it, zeroed. */
 typedef struct e2b__call {
+  /* What the answer needs lies together: of a thousand that wait all is cold. */
   e2b__http_t *http; /* NULL: not under way */
-  e2b__call_request_t request;
+  e2b__buffer_t body;
   e2b__call_cb done;
   void *ctx;
   e2b__exchange_t *exchange; /* while one is under way */
-  e2b__delay_t *delay;       /* between two */
-  e2b__buffer_t body;
   unsigned attempts;
   bool maybe_received;
+  e2b__delay_t *delay; /* between two */
+  e2b__call_request_t request;
 } e2b__call_t;
 
 /* 0 or E2B_ENOMEM. `done` comes once, from the loop; the call is over then, and may be freed. */

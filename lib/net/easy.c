@@ -60,7 +60,8 @@ static size_t on_head_line(char *line, size_t size, size_t count, void *ctx) {
       e2b__exchange_continue_body(exchange);
     }
   } else if (count > 5 && memcmp(line, "HTTP/", 5) == 0) {
-    exchange->got_head = false; /* another follows after 1xx */
+    exchange->got_head = false;                        /* another follows after 1xx */
+    e2b__prefetch(exchange->ctx, 2 * E2B__CACHE_LINE); /* the body is on its heels */
   }
   return count;
 }

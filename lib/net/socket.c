@@ -80,19 +80,13 @@ static void on_task(e2b__task_t *task) {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Cache lines that on_read and its owner will look at come while the kernel reads. */
-static void fetch(const void *from, size_t lines) {
-  for (size_t i = 0; i < lines; i++) {
-    __builtin_prefetch((const void *)((uintptr_t)from + i * E2B__CACHE_LINE));
-  }
-}
-
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   (void)suggested;
   e2b__socket_t *socket = handle->data;
-  fetch(&socket->state, 1);
-  fetch(socket->reader, 2);
-  fetch(socket + 1, 1);
+  /* What on_read and its owner will look at comes while the kernel reads. */
+  e2b__prefetch(&socket->state, E2B__CACHE_LINE);
+  e2b__prefetch(socket->reader, 2 * E2B__CACHE_LINE);
+  e2b__prefetch(socket + 1, E2B__CACHE_LINE);
   buf->base = socket->dialer->input;
   buf->len = E2B__DIALER_INPUT;
 }

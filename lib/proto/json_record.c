@@ -24,15 +24,15 @@ static bool no_memory(reader *r) {
 /* --- values ------------------------------------------------------------------------------------
  */
 
-static bool copy_text(reader *r, e2b__json_token_t token, const char **text) {
+static bool copy_text(reader *r, const e2b__json_token_t *token, const char **text) {
   /* U+FFFD is three bytes, and the escape that it stands for was six. */
-  char *copy = e2b__arena_alloc(r->arena, token.len + 1);
+  char *copy = e2b__arena_alloc(r->arena, token->len + 1);
   if (copy == NULL) return no_memory(r);
-  if (!token.escaped) {
-    memcpy(copy, token.ptr, token.len);
-    copy[token.len] = '\0';
+  if (!token->escaped) {
+    memcpy(copy, token->ptr, token->len);
+    copy[token->len] = '\0';
   } else {
-    e2b__json_unescape_text(token, copy);
+    e2b__json_unescape_text(*token, copy);
   }
   *text = copy;
   return true;
@@ -42,7 +42,7 @@ static bool read_text(reader *r, const char **text) {
   e2b__json_token_t token;
   if (e2b__json_scan_peek(&r->scan) != '"') return e2b__json_scan_skip(&r->scan);
   if (!e2b__json_scan_string(&r->scan, &token)) return false;
-  return token.len == 0 || copy_text(r, token, text);
+  return token.len == 0 || copy_text(r, &token, text);
 }
 
 static bool is_number(char c) {
@@ -106,7 +106,7 @@ static bool read_pairs(reader *r, const e2b_pair_t **pairs, size_t *count) {
       continue;
     }
     pair->value = "";
-    if (!copy_text(r, name, &pair->name) || !read_text(r, &pair->value)) return false;
+    if (!copy_text(r, &name, &pair->name) || !read_text(r, &pair->value)) return false;
     (*count)++;
   } while (e2b__json_scan_take(&r->scan, ','));
   return e2b__json_scan_expect(&r->scan, '}');
@@ -122,16 +122,16 @@ static void set_defaults(const e2b__record_field_t *fields, char *record) {
   }
 }
 
-static bool is_named(const e2b__record_field_t *field, e2b__json_token_t name) {
-  return field->name_len == name.len && memcmp(field->name, name.ptr, name.len) == 0;
+static bool is_named(const e2b__record_field_t *field, const e2b__json_token_t *name) {
+  return field->name_len == name->len && memcmp(field->name, name->ptr, name->len) == 0;
 }
 
 /* Servers write the members mostly in the order of the table: the search begins at `next`, the
  * field behind the one found last, and goes round. */
 static const e2b__record_field_t *find(const e2b__record_field_t *fields,
-                                       const e2b__record_field_t *next, e2b__json_token_t name) {
+                                       const e2b__record_field_t *next, e2b__json_token_t *name) {
   char room[E2B__JSON_WORD];
-  if (name.escaped) name = e2b__json_plain_word(name, room);
+  if (name->escaped) *name = e2b__json_plain_word(*name, room);
   for (const e2b__record_field_t *field = next; field->name != NULL; field++) {
     if (is_named(field, name)) return field;
   }
@@ -166,7 +166,7 @@ static bool read_object(reader *r, const e2b__record_field_t *fields, char *reco
   do {
     e2b__json_token_t name;
     if (!e2b__json_scan_name(&r->scan, &name)) return false;
-    const e2b__record_field_t *field = find(fields, next, name);
+    const e2b__record_field_t *field = find(fields, next, &name);
     if (field != NULL) next = field + 1;
     if (field != NULL ? !read_field(r, field, record) : !e2b__json_scan_skip(&r->scan)) {
       return false;
