@@ -3,6 +3,7 @@
 #define E2B_LIB_PROTO_ENVELOPE_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -56,23 +57,22 @@ int e2b__envelope_next_piece(e2b__envelope_decoder_t *decoder, const char **data
  * flags other than the two known. E2B_ENOMEM. After an error the decoder stays in it. */
 static inline int e2b__envelope_next(e2b__envelope_decoder_t *decoder, const char **data,
                                      size_t *len, e2b__envelope_t *envelope) {
-  const char *prefix = *data;
-  if (*len == 0 && decoder->gathered.len == 0 && decoder->gathered.capacity <= E2B__ENVELOPE_KEPT) {
-    return decoder->failed;
+  const bool between = decoder->gathered.len == 0 && decoder->failed == 0; /* two envelopes */
+  if (between && *len >= E2B__ENVELOPE_PREFIX) {
+    const char *prefix = *data;
+    const size_t payload = e2b__envelope_announced(prefix);
+    const unsigned flags = (unsigned char)prefix[0];
+    if (payload <= *len - E2B__ENVELOPE_PREFIX && payload <= decoder->ceiling &&
+        flags <= E2B__ENVELOPE_KNOWN_FLAGS) {
+      *envelope = (e2b__envelope_t){flags, prefix + E2B__ENVELOPE_PREFIX, payload};
+      *data += E2B__ENVELOPE_PREFIX + payload;
+      *len -= E2B__ENVELOPE_PREFIX + payload;
+      return 1;
+    }
+  } else if (between && *len == 0 && decoder->gathered.capacity <= E2B__ENVELOPE_KEPT) {
+    return 0;
   }
-  if (decoder->gathered.len > 0 || decoder->failed != 0 || *len < E2B__ENVELOPE_PREFIX) {
-    return e2b__envelope_next_piece(decoder, data, len, envelope);
-  }
-  const size_t payload = e2b__envelope_announced(prefix);
-  const unsigned flags = (unsigned char)prefix[0];
-  if (payload > *len - E2B__ENVELOPE_PREFIX || payload > decoder->ceiling ||
-      flags > E2B__ENVELOPE_KNOWN_FLAGS) {
-    return e2b__envelope_next_piece(decoder, data, len, envelope);
-  }
-  *envelope = (e2b__envelope_t){flags, prefix + E2B__ENVELOPE_PREFIX, payload};
-  *data += E2B__ENVELOPE_PREFIX + payload;
-  *len -= E2B__ENVELOPE_PREFIX + payload;
-  return 1;
+  return e2b__envelope_next_piece(decoder, data, len, envelope);
 }
 
 #endif

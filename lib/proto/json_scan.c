@@ -350,9 +350,10 @@ int64_t e2b__json_int64(e2b__json_token_t number) {
 
 /* --- structure -------------------------------------------------------------------------------- */
 
-static bool skip_scalar(e2b__json_scan_t *scan) {
+/* One that begins with `first`, which is next. */
+static inline bool skip_scalar(e2b__json_scan_t *scan, char first) {
   e2b__json_token_t token;
-  switch (e2b__json_scan_peek(scan)) {
+  switch (first) {
   case '"': return e2b__json_scan_string(scan, &token);
   case 't': return e2b__json_scan_word(scan, "true");
   case 'f': return e2b__json_scan_word(scan, "false");
@@ -402,7 +403,7 @@ static bool skip_nested(e2b__json_scan_t *scan) {
   do {
     char c = e2b__json_scan_peek(scan);
     if (c != '{' && c != '[') {
-      if (!skip_scalar(scan)) return false;
+      if (!skip_scalar(scan, c)) return false;
     } else {
       if (!e2b__json_scan_take(scan, c) || !enter(scan, &l, c)) return false;
       if (!e2b__json_scan_take(scan, c == '{' ? '}' : ']')) {
@@ -417,8 +418,6 @@ static bool skip_nested(e2b__json_scan_t *scan) {
 }
 
 bool e2b__json_scan_skip(e2b__json_scan_t *scan) {
-  e2b__json_token_t token;
   const char c = e2b__json_scan_peek(scan);
-  if (c == '"') return e2b__json_scan_string(scan, &token);
-  return c == '{' || c == '[' ? skip_nested(scan) : skip_scalar(scan);
+  return c == '{' || c == '[' ? skip_nested(scan) : skip_scalar(scan, c);
 }
