@@ -141,3 +141,33 @@ e2b_future_t *e2b_sandbox_set_timeout_by_id(e2b_client_t *client, const char *sa
   e2b__operation_send(op, rc, &request, on_nothing);
   return future;
 }
+
+static void on_paused(e2b__operation_t *op, const e2b__call_result_t *result) {
+  if (result->code == 0 && result->status >= 200 && result->status < 300) {
+    e2b__future_succeed_number(op->future, 1);
+    return;
+  }
+  e2b_error_t error = e2b__control_error(op, result, E2B_ESANDBOXNOTFOUND);
+  if (error.code == E2B_ECONFLICT && strstr(error.detail, "already paused") != NULL) {
+    /* When an earlier try got lost on the way back, it was that one which paused it. */
+    e2b__future_succeed_number(op->future, result->attempts > 1 && result->maybe_received);
+  } else {
+    e2b__future_fail(op->future, &error);
+  }
+}
+
+e2b_future_t *e2b_sandbox_pause_by_id(e2b_client_t *client, const char *sandbox_id) {
+  e2b_future_t *future;
+  e2b__operation_t *op = about(client, sandbox_id, E2B__KIND_BOOL, "e2b_sandbox_pause", &future);
+  if (op == NULL) return future;
+  if (client->config.debug) {
+    e2b__operation_settle_number(op, 1);
+    return future;
+  }
+  int rc = e2b__control_url(op, "/sandboxes/", sandbox_id, "/pause");
+  if (rc == 0) rc = e2b__buffer_printf(&op->body, "{}");
+  const e2b__operation_request_t request = {
+      .method = "POST", .headers = client->api_headers, .safe = true};
+  e2b__operation_send(op, rc, &request, on_paused);
+  return future;
+}

@@ -143,6 +143,11 @@ e2b_future_t *e2b_sandbox_set_timeout(e2b_sandbox_t *sandbox, uint64_t timeout_m
   return e2b_sandbox_set_timeout_by_id(sandbox->client, sandbox->record.id, timeout_ms);
 }
 
+e2b_future_t *e2b_sandbox_pause(e2b_sandbox_t *sandbox) {
+  if (sandbox == NULL) return NULL;
+  return e2b_sandbox_pause_by_id(sandbox->client, sandbox->record.id);
+}
+
 static void on_health(e2b__operation_t *op, const e2b__call_result_t *result) {
   e2b_error_t error;
   const int code = e2b__daemon_outcome(op, result, &error);

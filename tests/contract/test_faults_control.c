@@ -50,6 +50,48 @@ static void an_unknown_template_is_not_found(void **state) {
   assert_int_equal(error.code, E2B_ENOTFOUND);
 }
 
+#define PAUSE "POST /sandboxes/" FAULTS_SANDBOX_ID "/pause"
+
+static int paused(faults_t *f) {
+  e2b_future_t *future = e2b_sandbox_pause_by_id(f->h.client, FAULTS_SANDBOX_ID);
+  assert_int_equal(harness_await(&f->h, future), 0);
+  const int answer = e2b_future_bool(future);
+  e2b_future_release(future);
+  return answer;
+}
+
+static void already_paused(faults_t *f) {
+  fault_answer(fault_on(f->server, PAUSE), 409, "application/json",
+               "{\"code\":409,\"message\":\"Error pausing sandbox - sandbox "
+               "'" FAULTS_SANDBOX_ID "' is already paused\"}",
+               NULL);
+}
+
+static void a_pause_whose_answer_was_lost_was_ours(void **state) {
+  (void)state;
+  faults_t f;
+  faults_open(&f, NULL);
+  f.options.max_retries = 1;
+  faults_client(&f);
+  fault_reset(fault_once(f.server, PAUSE));
+  already_paused(&f);
+  assert_int_equal(paused(&f), 1);
+  assert_int_equal(paused(&f), 0); /* and this one came too late */
+  faults_close(&f);
+}
+
+static void a_pause_while_resuming_is_a_conflict(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  fault_answer(fault_on(f.server, PAUSE), 409, "application/json",
+               "{\"code\":409,\"message\":\"Sandbox '" FAULTS_SANDBOX_ID
+               "' cannot be paused while in 'resuming' state\"}",
+               NULL);
+  assert_int_equal(faults_code(&f, e2b_sandbox_pause(f.sandbox)), E2B_ECONFLICT);
+  faults_close(&f);
+}
+
 /* The URL was wrong, perhaps, and somebody else answered. */
 static void who_refused_is_named(void **state) {
   (void)state;
@@ -332,6 +374,8 @@ int main(void) {
       cmocka_unit_test(a_wrong_key_is_said_so),
       cmocka_unit_test(a_blocked_team_is_forbidden),
       cmocka_unit_test(an_unknown_template_is_not_found),
+      cmocka_unit_test(a_pause_whose_answer_was_lost_was_ours),
+      cmocka_unit_test(a_pause_while_resuming_is_a_conflict),
       cmocka_unit_test(who_refused_is_named),
       cmocka_unit_test(which_url_is_wrong_is_said),
       cmocka_unit_test(a_bad_request_is_the_callers_fault),

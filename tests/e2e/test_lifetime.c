@@ -58,6 +58,54 @@ static void a_life_cut_short(void **state) {
   until_it_ends(sandbox);
 }
 
+static e2b_sandbox_state_t state_of(e2b_sandbox_t *sandbox) {
+  return e2b_future_sandbox_info(OK(e2b_sandbox_get_info(sandbox)))->state;
+}
+
+static void paused_and_connected_to(void **state) {
+  (void)state;
+  need_control();
+  e2b_sandbox_t *sandbox = make(0);
+  OK(e2b_files_write(sandbox, "/tmp/kept", "here", 4, NULL));
+  assert_true(YES(e2b_sandbox_pause(sandbox)));
+  assert_int_equal(state_of(sandbox), E2B_SANDBOX_PAUSED);
+  assert_false(YES(e2b_sandbox_pause_by_id(scene.client, e2b_sandbox_id(sandbox))));
+  e2b_sandbox_t *again = MADE(e2b_sandbox_connect(scene.client, e2b_sandbox_id(sandbox), NULL));
+  assert_int_equal(state_of(again), E2B_SANDBOX_RUNNING);
+  assert_string_equal(e2b_future_bytes(OK(e2b_files_read(again, "/tmp/kept", NULL)))->ptr, "here");
+  assert_true(YES(e2b_sandbox_kill(again)));
+  FAILS(E2B_ESANDBOXNOTFOUND, e2b_sandbox_pause(sandbox));
+}
+
+static void woken_by_the_next_request(void **state) {
+  (void)state;
+  need_control();
+  skip_unless(&scene.server, SERVER_ISOLATED, "one daemon for all does not know who sleeps");
+  e2b_create_options options;
+  E2B_INIT(&options);
+  options.pause_on_timeout = E2B_ON;
+  options.auto_resume = E2B_ON;
+  e2b_sandbox_t *sandbox = MADE(e2b_sandbox_create(scene.client, &options));
+  assert_true(YES(e2b_sandbox_pause(sandbox)));
+  assert_out(RAN(e2b_run_shell(sandbox, "echo awake", NULL)), "awake\n");
+  assert_int_equal(state_of(sandbox), E2B_SANDBOX_RUNNING);
+}
+
+static void a_pause_cuts_output_off(void **state) {
+  (void)state;
+  need_control();
+  skip_unless(&scene.server, SERVER_ISOLATED, "one daemon for all does not know who sleeps");
+  e2b_sandbox_t *sandbox = make(0);
+  e2b_command_t *command = STARTED(e2b_command_start_shell(sandbox, "exec sleep 600", NULL));
+  e2b_future_t *end = scene_keep(e2b_command_wait(command));
+  assert_true(YES(e2b_sandbox_pause(sandbox)));
+  FAILS(E2B_ESANDBOXGONE, end);
+  e2b_sandbox_t *again = MADE(e2b_sandbox_connect(scene.client, e2b_sandbox_id(sandbox), NULL));
+  const e2b_process_list_t *list = e2b_future_process_list(OK(e2b_command_list(again)));
+  assert_int_equal(list->count, 1); /* it has not ended */
+  assert_int_equal(list->items[0].pid, e2b_command_pid(command));
+}
+
 /* --- what is under way when it ends -------------------------------------------------------------
  */
 
@@ -198,10 +246,17 @@ static void giving_up_a_create(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      SCENE_TEST(the_end_moves),       SCENE_TEST(a_short_life),
-      SCENE_TEST(a_life_cut_short),    SCENE_TEST(calls_to_the_dead),
-      SCENE_TEST(a_program_under_way), SCENE_TEST(a_command_with_input_under_way),
-      SCENE_TEST(transfers_under_way), SCENE_TEST(it_ends_by_itself_under_way),
+      SCENE_TEST(the_end_moves),
+      SCENE_TEST(a_short_life),
+      SCENE_TEST(a_life_cut_short),
+      SCENE_TEST(paused_and_connected_to),
+      SCENE_TEST(woken_by_the_next_request),
+      SCENE_TEST(a_pause_cuts_output_off),
+      SCENE_TEST(calls_to_the_dead),
+      SCENE_TEST(a_program_under_way),
+      SCENE_TEST(a_command_with_input_under_way),
+      SCENE_TEST(transfers_under_way),
+      SCENE_TEST(it_ends_by_itself_under_way),
       SCENE_TEST(giving_up_a_create),
   };
   return cmocka_run_group_tests_name("lifetime", tests, scene_open, scene_close);

@@ -126,6 +126,8 @@ void stage_script(faults_t *f) {
   faults_made(fault_on(f->server, "POST /sandboxes/" FAULTS_SANDBOX_ID "/connect"));
   fault_answer(fault_on(f->server, "POST /sandboxes/" FAULTS_SANDBOX_ID "/timeout"), 204, NULL, "",
                NULL);
+  fault_answer(fault_on(f->server, "POST /sandboxes/" FAULTS_SANDBOX_ID "/pause"), 204, NULL, "",
+               NULL);
   fault_answer(fault_on(f->server, "DELETE /sandboxes/" FAULTS_SANDBOX_ID), 204, NULL, "", NULL);
   fault_answer(fault_on(f->server, "GET /sandboxes/" FAULTS_SANDBOX_ID), 200, "application/json",
                ABOUT, NULL);
@@ -278,6 +280,9 @@ static e2b_future_t *kill_sandbox(stage_t *s) {
 static e2b_future_t *set_timeout(stage_t *s) {
   return CALL(e2b_sandbox_set_timeout(s->f.sandbox, 60000));
 }
+static e2b_future_t *pause_sandbox(stage_t *s) {
+  return CALL(e2b_sandbox_pause(s->f.sandbox));
+}
 static e2b_future_t *is_running(stage_t *s) {
   return CALL(e2b_sandbox_is_running(s->f.sandbox));
 }
@@ -406,6 +411,7 @@ const operation_t operations[] = {
     {"sandbox_list", list, false, NULL},
     {"sandbox_kill", kill_sandbox, false, NULL},
     {"sandbox_set_timeout", set_timeout, false, NULL},
+    {"sandbox_pause", pause_sandbox, false, NULL},
     {"sandbox_is_running", is_running, false, NULL},
     {"run_command", run_command, false, NULL},
     {"run_shell with input", run_with_input, false, NULL},
