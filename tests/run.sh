@@ -331,7 +331,7 @@ if [ $released = yes ]; then
   say "instructions and allocations of an operation, against the bare parts"
   if command -v valgrind >/dev/null || { has_apt && apt_install build/install.log valgrind; }; then
     guard() { python3 tests/guard/guard.py build/release "$1" | sed 's/^/   /'; }
-    for case in get_info get_info_large run_command run_command_output terminal_echo terminal_flood; do
+    for case in $(python3 tests/guard/guard.py --names); do
       check "the cost of $case" guard "$case"
     done
   else

@@ -5,6 +5,7 @@ callgrind, which is repeatable where a clock is not; and the memory of an idle s
 ours takes more than its bound.
 
     tests/guard/guard.py BUILD [CASE...]       BUILD has bench/ built with optimisation
+    tests/guard/guard.py --names               of the cases
 
 The programs are the benchmark's, one operation after the other, against its canned daemon in a
 process of its own. Only what lies between their warm-up and their end is counted.
@@ -36,14 +37,14 @@ class Case:
 
 
 CASES = [
-    Case("get_info", "get_info", {}, 400, 1.28, 3),
+    Case("get_info", "get_info", {}, 400, 1.26, 2),
     Case("run_command", "run_command", {}, 400, 1.2, 8),
     # Much to read: here a copy more of it shows, 60,000 bytes of an answer, 256 KB of output. An
     # answer comes in as many reads as it comes in: the floor takes 57,700 to 61,600 instructions.
     Case("get_info_large", "get_info", {}, 40, 5.7, 7, metadata=60000),
-    Case("run_command_output", "run_command", {"output": 32768}, 40, 1.09, 19),
+    Case("run_command_output", "run_command", {"output": 32768}, 40, 1.07, 19),
     # Events of streams, one a second each. The first 250 have large buffers, which shows in 900.
-    Case("streams", "streams", {"streams": 200, "seconds": 4}, 0, 1.09, 0, memory=1.2),
+    Case("streams", "streams", {"streams": 200, "seconds": 4}, 0, 1.05, 0, memory=1.18),
     # Of a key's way the floor keeps nothing for a reconnect, and has one owner of it all.
     Case("terminal_echo", "terminal_echo", {}, 2000, 1.5, 0),
     # Frames of 32 KB; ours acknowledges each of them, the floor every second one.
@@ -128,11 +129,15 @@ def start_daemon(build, metadata, scratch):
 
 
 def main():
-    build, wanted = sys.argv[1], sys.argv[2:]
+    names = [case.name for case in CASES]
+    if sys.argv[1:] == ["--names"]:
+        print(*names)
+        return True
+    build, wanted = sys.argv[1], sys.argv[2:] or names
+    if not set(wanted) <= set(names):
+        raise SystemExit(f"no such case: {' '.join(sorted(set(wanted) - set(names)))}")
     ok = True
-    for case in CASES:
-        if wanted and case.name not in wanted:
-            continue
+    for case in (case for case in CASES if case.name in wanted):
         with tempfile.TemporaryDirectory() as scratch:
             daemon, url = start_daemon(build, case.metadata, scratch)
             environment = {k: v for k, v in os.environ.items() if not k.startswith("E2B_")}
