@@ -17,6 +17,7 @@ about() {
   data_science) echo "a file goes in, Python makes statistics and a chart, results come back" ;;
   machine_learning) echo "a model is trained in the sandbox; output is shown while it comes" ;;
   fan_out) echo "200 pieces of code over 20 sandboxes, from one thread" ;;
+  service) echo "20 sandboxes that sleep until they are wanted; Ctrl-C leaves none behind" ;;
   embed) echo "an application's own loop: a TCP server that runs what it is sent" ;;
   terminal) echo "an interactive Python session on a pseudo-terminal" ;;
   shell) echo "your own terminal at a shell in a sandbox; ~. leaves" ;;
@@ -26,7 +27,7 @@ about() {
 }
 
 examples=("$@")
-[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out embed terminal terminals)
+[ $# -gt 0 ] || examples=(quickstart data_science machine_learning fan_out service embed terminal terminals)
 for example in "${examples[@]}"; do about "$example" >/dev/null; done
 
 bash scripts/install-deps.sh

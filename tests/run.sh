@@ -204,7 +204,7 @@ if check "builds with gcc and the sanitizers" build asan -DCMAKE_C_COMPILER=gcc 
       check "isolation as an ordinary user: $name" ordinary_user $name
     done
   fi
-  for example in quickstart data_science machine_learning fan_out embed; do
+  for example in quickstart data_science machine_learning fan_out service embed; do
     check "example $example under the sanitizers" run_example "$example"
   done
   run_terminal_examples

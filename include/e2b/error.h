@@ -77,7 +77,7 @@ typedef enum e2b_clock {
 typedef enum e2b_presence {
   E2B_PRESENCE_UNKNOWN = 0,
   E2B_PRESENCE_ALIVE = 1,
-  E2B_PRESENCE_GONE = 2
+  E2B_PRESENCE_GONE = 2 /* ended, or paused: e2b_sandbox_get_info() tells which */
 } e2b_presence_t;
 
 struct e2b_execution;

@@ -142,12 +142,13 @@ E2B_API e2b_future_t *e2b_sandbox_set_timeout_by_id(e2b_client_t *client, const 
                                                     uint64_t timeout_ms);
 
 /* Stops a sandbox with its memory, files and programs until e2b_sandbox_connect(), or, with
- * `auto_resume`, the next request to it: POST /sandboxes/{id}/pause (protocol 3.5). Its timeout
- * does not end it meanwhile. Yields e2b_future_bool(), when it has stopped: 1 it was paused, 0 it
- * was already. Repeated if it fails on the way. What goes on in it is cut off: output of commands
- * ends with E2B_ESANDBOXGONE, and so do terminals, or with `auto_resume` their reconnecting wakes
- * it: disconnect and close before. E2B_ESANDBOXNOTFOUND; E2B_ECONFLICT while it is being resumed.
- * Cancelling may come too late. */
+ * `auto_resume`, the next request to it: POST /sandboxes/{id}/pause (protocol 3.5). Meanwhile no
+ * timeout ends it. Yields e2b_future_bool(), when it has stopped: 1 it was paused, 0 it was
+ * already. Repeated if it fails on the way. Cancelling may come too late. E2B_ESANDBOXNOTFOUND;
+ * E2B_ECONFLICT while it is being resumed.
+ * Streams are cut off: disconnect commands and close terminals before, the programs stay. Handles
+ * that are left end with E2B_ESANDBOXGONE, or, with `auto_resume`, wake it again at once: terminals
+ * by reconnecting, commands, which end with E2B_ECONNLOST, by asking what has become of it. */
 E2B_API e2b_future_t *e2b_sandbox_pause(e2b_sandbox_t *sandbox);
 E2B_API e2b_future_t *e2b_sandbox_pause_by_id(e2b_client_t *client, const char *sandbox_id);
 

@@ -115,11 +115,12 @@ void e2b__probe_apply(e2b__arena_t *arena, e2b_sandbox_t *sandbox, e2b_presence_
   error->sandbox = presence;
   if (presence != E2B_PRESENCE_GONE) return;
   error->code = E2B_ESANDBOXGONE;
-  error->message = e2b__error_text(arena, E2B_ESANDBOXGONE,
-                                   "the sandbox is gone: %s was killed or reached its end of life "
-                                   "while the request was under way",
-                                   sandbox->record.id)
-                       .message;
+  error->message =
+      e2b__error_text(arena, E2B_ESANDBOXGONE,
+                      "the sandbox is gone: %s was killed, paused or reached its end of life "
+                      "while the request was under way",
+                      sandbox->record.id)
+          .message;
 }
 
 /* --- failing, after a probe where that helps -------------------------------------------------- */

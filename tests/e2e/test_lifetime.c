@@ -91,6 +91,11 @@ static void woken_by_the_next_request(void **state) {
   assert_int_equal(state_of(sandbox), E2B_SANDBOX_RUNNING);
 }
 
+static void assert_gone(const e2b_error_t *error) {
+  assert_int_equal(error->sandbox, E2B_PRESENCE_GONE);
+  assert_int_equal(strncmp(error->message, "the sandbox is gone", 19), 0);
+}
+
 static void a_pause_cuts_output_off(void **state) {
   (void)state;
   need_control();
@@ -99,7 +104,8 @@ static void a_pause_cuts_output_off(void **state) {
   e2b_command_t *command = STARTED(e2b_command_start_shell(sandbox, "exec sleep 600", NULL));
   e2b_future_t *end = scene_keep(e2b_command_wait(command));
   assert_true(YES(e2b_sandbox_pause(sandbox)));
-  FAILS(E2B_ESANDBOXGONE, end);
+  assert_gone(FAILS(E2B_ESANDBOXGONE, end));
+  assert_gone(FAILS(E2B_ESANDBOXGONE, e2b_run_shell(sandbox, "true", NULL)));
   e2b_sandbox_t *again = MADE(e2b_sandbox_connect(scene.client, e2b_sandbox_id(sandbox), NULL));
   const e2b_process_list_t *list = e2b_future_process_list(OK(e2b_command_list(again)));
   assert_int_equal(list->count, 1); /* it has not ended */
@@ -108,11 +114,6 @@ static void a_pause_cuts_output_off(void **state) {
 
 /* --- what is under way when it ends -------------------------------------------------------------
  */
-
-static void assert_gone(const e2b_error_t *error) {
-  assert_int_equal(error->sandbox, E2B_PRESENCE_GONE);
-  assert_int_equal(strncmp(error->message, "the sandbox is gone", 19), 0);
-}
 
 static void calls_to_the_dead(void **state) {
   (void)state;
