@@ -57,17 +57,19 @@ class Context:
             self.servers.after_run(server)
         lines = [line for line in out.splitlines() if line.startswith("{")]
         if process.returncode != 0 or not lines:
-            return {"error": reason(err)}
+            return {"error": reason(err, process.returncode)}
         result = json.loads(lines[-1])
         result["process_cpu_us"] = used
         return result
 
 
-def reason(text):
-    """The line of a program's last words that says most."""
+def reason(text, status):
+    """The line of a program's last words that says most; how it ended when it said nothing."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "rror" in line]
-    return ((errors or lines)[-1:] or ["it failed"])[0][:200]
+    if not lines:
+        return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
+    return (errors or lines)[-1][:200]
 
 
 def median(values):
