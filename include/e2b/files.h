@@ -96,16 +96,17 @@ typedef struct e2b_upload e2b_upload_t;
 typedef void (*e2b_upload_drain_cb)(e2b_upload_t *upload, void *user_data);
 
 /* Begins a file. Yields e2b_future_file_info() after e2b_upload_end(). `on_drain` (may be NULL)
- * follows a piece that was refused. Cancelling ends the request; what arrived stays in the file.
- * *upload is NULL when the result is, and may be when that has failed already; the functions below
- * take it, and answer E2B_ENOMEM. */
+ * follows a piece that was refused, from the loop. Cancelling ends the request; what arrived stays
+ * in the file. *upload is NULL when the result is, and may be when that has failed already; the
+ * functions below take it, and answer E2B_ENOMEM. */
 E2B_API e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
                                              e2b_upload_drain_cb on_drain, void *user_data,
                                              const e2b_file_options *options,
                                              e2b_upload_t **upload);
-/* Copies a piece into the line to the wire: 0; E2B_EAGAIN when 256 KiB would be waiting with it
- * (nothing was taken; `on_drain` follows; a piece of any size is taken when nothing waits);
- * E2B_ECLOSED after the end or after a failure; E2B_ENOMEM. */
+/* Copies a piece to the wire. 0: it was taken. E2B_EAGAIN: nothing of it was, and `on_drain`
+ * follows; 256 KiB would be waiting with it, or, inside `on_drain`, there is as much as can be sent
+ * at once, which saves a copy. A piece of any size is taken when nothing waits. E2B_ECLOSED after
+ * the end, a failure or cancelling; E2B_ENOMEM. */
 E2B_API int e2b_upload_write(e2b_upload_t *upload, const void *data, size_t len);
 E2B_API int e2b_upload_end(e2b_upload_t *upload);
 /* The last reference of an upload that was not ended cancels it. NULL is allowed. */

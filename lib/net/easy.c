@@ -77,6 +77,7 @@ static size_t on_body_wanted(char *to, size_t size, size_t count, void *ctx) {
   if (request->source != NULL) {
     bool end = false;
     const size_t got = request->source(exchange->ctx, to, room, &end);
+    if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_READFUNC_ABORT;
     exchange->http->stats.sent += got;
     if (got > 0 || end) return got;
     exchange->starved = true;

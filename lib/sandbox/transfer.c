@@ -38,29 +38,25 @@ struct e2b_upload {
   void *user_data;
   e2b__buffer_t line; /* bytes that wait */
   size_t taken;       /* of them, by curl */
+  char *room;         /* inside on_drain: curl's buffer behind them; NULL: outside */
+  size_t room_left;
   bool ended;
   bool refused;
-  e2b__queue_t *queue;
-  e2b__task_t drain_task;
 };
 
 static void upload_drop(e2b_upload_t *upload) {
   if (--upload->refs > 0) return;
-  e2b__queue_cancel(&upload->drain_task);
   e2b__buffer_free(&upload->line);
-  e2b__queue_release(upload->queue);
   e2b__free(upload);
 }
 
 static void transfer_free(e2b_transfer_t *transfer) {
+  if (transfer->upload != NULL) transfer->upload->transfer = NULL;
   if (transfer->busy) {
     transfer->dead = true;
     return;
   }
-  if (transfer->upload != NULL) {
-    transfer->upload->transfer = NULL;
-    upload_drop(transfer->upload);
-  }
+  if (transfer->upload != NULL) upload_drop(transfer->upload);
   e2b__buffer_free(&transfer->url);
   e2b__buffer_free(&transfer->answer);
   e2b__arena_free(&transfer->arena);
@@ -277,23 +273,12 @@ void e2b_transfer_resume(e2b_transfer_t *transfer) {
 /* --- uploads ------------------------------------------------------------------------------------
  */
 
-static void on_drain(e2b__task_t *task) {
-  e2b_upload_t *upload = E2B__CONTAINER(task, e2b_upload_t, drain_task);
-  if (upload->transfer != NULL && !upload->ended && upload->on_drain != NULL) {
-    upload->refs++;
-    e2b__call_out_begin();
-    upload->on_drain(upload, upload->user_data);
-    e2b__call_out_end();
-    e2b_upload_release(upload); /* inside, the caller may have given up his */
-  }
+static size_t waiting(const e2b_upload_t *upload) {
+  return upload->line.len - upload->taken;
 }
 
-/* curl asks for bytes. What it takes makes room; more is wanted before the last of them are gone.
- */
-static size_t source(void *ctx, char *to, size_t size, bool *end) {
-  e2b_transfer_t *transfer = ctx;
-  e2b_upload_t *upload = transfer->upload;
-  size_t len = upload->line.len - upload->taken;
+static size_t take_line(e2b_upload_t *upload, char *to, size_t size) {
+  size_t len = waiting(upload);
   if (len > size) len = size;
   if (len > 0) memcpy(to, upload->line.data + upload->taken, len);
   upload->taken += len;
@@ -301,32 +286,78 @@ static size_t source(void *ctx, char *to, size_t size, bool *end) {
     e2b__buffer_clear(&upload->line);
     upload->taken = 0;
   }
-  if (upload->refused && upload->line.len - upload->taken <= LINE_CEILING / 8) {
-    upload->refused = false;
-    e2b__queue_push(upload->queue, &upload->drain_task);
+  return len;
+}
+
+/* What on_drain writes goes straight to where curl wants it: the line would be one copy more. */
+static size_t ask(e2b_upload_t *upload, char *to, size_t size) {
+  upload->refused = false;
+  upload->room = to;
+  upload->room_left = size;
+  e2b__call_out_begin();
+  upload->on_drain(upload, upload->user_data);
+  e2b__call_out_end();
+  const size_t written = size - upload->room_left;
+  upload->room = NULL;
+  upload->room_left = 0;
+  return written;
+}
+
+/* curl asks for bytes: first those that wait, then, before the last of them are gone, the user's.
+ */
+static size_t source(void *ctx, char *to, size_t size, bool *end) {
+  e2b_transfer_t *transfer = ctx;
+  e2b_upload_t *upload = transfer->upload;
+  size_t len = take_line(upload, to, size);
+  if (len < size && upload->refused && !upload->ended && upload->on_drain != NULL) {
+    transfer->busy = true;
+    upload->refs++;
+    len += ask(upload, to + len, size - len);
+    e2b_upload_release(upload); /* inside, the caller may have given up his */
+    transfer->busy = false;
+    if (transfer->dead) {
+      transfer_free(transfer);
+      return 0;
+    }
   }
   *end = len == 0 && upload->ended;
   return len;
+}
+
+/* For `len` bytes more. Asked for what can be sent at once, the user has brought enough with that.
+ */
+static bool is_full(const e2b_upload_t *upload, size_t len) {
+  if (upload->room != NULL) return upload->room_left == 0;
+  const size_t before = waiting(upload);
+  return before > 0 && (before > LINE_CEILING || len > LINE_CEILING - before);
 }
 
 int e2b_upload_write(e2b_upload_t *upload, const void *data, size_t len) {
   if (upload == NULL) return E2B_ENOMEM;
   if (data == NULL && len > 0) return E2B_EINVAL;
   if (upload->ended || upload->transfer == NULL) return E2B_ECLOSED;
-  const size_t waiting = upload->line.len - upload->taken;
-  if (waiting > 0 && (waiting > LINE_CEILING || len > LINE_CEILING - waiting)) {
+  if (is_full(upload, len)) {
     upload->refused = true;
     return E2B_EAGAIN;
   }
-  if (upload->taken > waiting) { /* moving up costs less than was sent meanwhile */
+  if (upload->taken > waiting(upload)) { /* moving up costs less than was sent meanwhile */
     e2b__buffer_consume(&upload->line, upload->taken);
     upload->taken = 0;
   }
-  int rc = e2b__buffer_append(&upload->line, data, len);
-  if (rc == 0 && upload->transfer->exchange != NULL) {
+  const size_t at_once = len < upload->room_left ? len : upload->room_left;
+  if (at_once < len) {
+    const int rc = e2b__buffer_append(&upload->line, (const char *)data + at_once, len - at_once);
+    if (rc != 0) return rc;
+  }
+  if (at_once > 0) {
+    memcpy(upload->room, data, at_once);
+    upload->room += at_once;
+    upload->room_left -= at_once;
+  }
+  if (upload->transfer->exchange != NULL) {
     e2b__exchange_continue_body(upload->transfer->exchange);
   }
-  return rc;
+  return 0;
 }
 
 int e2b_upload_end(e2b_upload_t *upload) {
@@ -349,17 +380,13 @@ void e2b_upload_release(e2b_upload_t *upload) {
   upload_drop(upload);
 }
 
-static e2b_upload_t *upload_new(e2b_client_t *client, e2b_upload_drain_cb callback,
-                                void *user_data) {
+static e2b_upload_t *upload_new(e2b_upload_drain_cb callback, void *user_data) {
   e2b_upload_t *upload = e2b__calloc(1, sizeof *upload);
   if (upload == NULL) return NULL;
   upload->refs = 1;
   upload->on_drain = callback;
   upload->user_data = user_data;
-  upload->queue = &client->queue;
-  e2b__queue_acquire(upload->queue);
   e2b__buffer_init(&upload->line, SIZE_MAX / 4);
-  e2b__task_init(&upload->drain_task, on_drain);
   return upload;
 }
 
@@ -377,7 +404,7 @@ e2b_future_t *e2b_files_write_stream(e2b_sandbox_t *sandbox, const char *path,
   e2b_file_options options;
   e2b__options_copy(&options, sizeof options, given);
   e2b_transfer_t *transfer = transfer_new(sandbox, future);
-  e2b_upload_t *upload = upload_new(sandbox->client, callback, user_data);
+  e2b_upload_t *upload = upload_new(callback, user_data);
   if (transfer == NULL || upload == NULL) {
     if (transfer != NULL) transfer_free(transfer);
     if (upload != NULL) upload_drop(upload);

@@ -76,9 +76,11 @@ typedef struct feeder {
   char *data;
   uint64_t written;
   uint64_t total;
+  unsigned pieces;
   unsigned refused;
   unsigned drained;
   int last;
+  e2b_future_t *future;
 } feeder_t;
 
 static void feed(e2b_upload_t *upload, feeder_t *feeder) {
@@ -128,6 +130,45 @@ static void a_full_line_refuses_and_tells_when_there_is_room(void **state) {
   assert_true(request->body_bytes == feeder.total);
   assert_int_equal(e2b_upload_write(upload, "x", 1), E2B_ECLOSED);
   assert_int_equal(e2b_upload_end(upload), E2B_ECLOSED);
+  e2b_upload_release(upload);
+  free(feeder.data);
+  faults_close(&f);
+}
+
+/* From the line, straight into curl's buffer, and both in one piece. */
+static void feed_all_lengths(e2b_upload_t *upload, void *user_data) {
+  static const size_t lengths[] = {1, 32757, 65536, 7, 100000, 32768, 300000, 4096};
+  feeder_t *feeder = user_data;
+  while (feeder->written < feeder->total) {
+    const size_t rest = (size_t)(feeder->total - feeder->written);
+    size_t len = lengths[feeder->pieces % E2B__COUNT(lengths)];
+    if (len > rest) len = rest;
+    feeder->last = e2b_upload_write(upload, feeder->data + feeder->written, len);
+    if (feeder->last != 0) return;
+    feeder->written += len;
+    feeder->pieces++;
+  }
+  assert_int_equal(e2b_upload_end(upload), 0);
+}
+
+static void pieces_of_any_length_arrive_in_order(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  fault_answer(fault_on(f.server, UPLOAD), 200, "text/plain; charset=utf-8", stored, NULL);
+  feeder_t feeder = {.data = big_piece(), .total = FAULT_BODY_KEPT};
+  for (size_t i = 0; i < FAULT_BODY_KEPT; i++) {
+    feeder.data[i] = (char)(i % 251 + i / 65521);
+  }
+  e2b_upload_t *upload;
+  e2b_future_t *future =
+      e2b_files_write_stream(f.sandbox, "/x", feed_all_lengths, &feeder, NULL, &upload);
+  feed_all_lengths(upload, &feeder);
+  assert_int_equal(feeder.last, E2B_EAGAIN);
+  faults_succeeds(&f, future);
+  const fault_request_t *request = fault_request(f.server, UPLOAD, 0);
+  assert_true(request->body_bytes == feeder.total);
+  assert_memory_equal(request->body, feeder.data, FAULT_BODY_KEPT);
   e2b_upload_release(upload);
   free(feeder.data);
   faults_close(&f);
@@ -295,6 +336,34 @@ static void an_upload_may_be_cancelled_in_the_middle(void **state) {
   }
 }
 
+static void cancel_between_pieces(e2b_upload_t *upload, void *user_data) {
+  feeder_t *feeder = user_data;
+  feeder->drained++;
+  assert_int_equal(e2b_upload_write(upload, feeder->data, 1000), 0);
+  e2b_future_cancel(feeder->future);
+  assert_int_equal(e2b_upload_write(upload, feeder->data, 1000), E2B_ECLOSED);
+  assert_int_equal(e2b_upload_end(upload), E2B_ECLOSED);
+}
+
+static void an_upload_may_be_cancelled_when_more_is_asked_for(void **state) {
+  (void)state;
+  faults_t f;
+  faults_ready(&f, NULL);
+  fault_answer(fault_on(f.server, UPLOAD), 200, "text/plain; charset=utf-8", stored, NULL);
+  feeder_t feeder = {.data = big_piece()};
+  e2b_upload_t *upload;
+  feeder.future =
+      e2b_files_write_stream(f.sandbox, "/x", cancel_between_pieces, &feeder, NULL, &upload);
+  assert_int_equal(e2b_upload_write(upload, feeder.data, BIG), 0);
+  assert_int_equal(e2b_upload_write(upload, feeder.data, 1), E2B_EAGAIN);
+  assert_int_equal(faults_code(&f, feeder.future), E2B_ECANCELED);
+  assert_int_equal(feeder.drained, 1);
+  assert_int_equal(e2b_upload_write(upload, feeder.data, 1), E2B_ECLOSED);
+  e2b_upload_release(upload);
+  free(feeder.data);
+  faults_close(&f);
+}
+
 static void an_upload_whose_answer_was_lost_is_not_repeated(void **state) {
   (void)state;
   for (int reset = 0; reset < 2; reset++) {
@@ -355,6 +424,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_answer_that_comes_before_the_end_of_the_body_is_kept),
       cmocka_unit_test(a_full_line_refuses_and_tells_when_there_is_room),
+      cmocka_unit_test(pieces_of_any_length_arrive_in_order),
       cmocka_unit_test(a_server_that_stops_reading_holds_the_writer_up),
       cmocka_unit_test(an_upload_in_pieces_may_be_refused_early),
       cmocka_unit_test(a_refusal_reaches_a_writer_that_waits),
@@ -362,6 +432,7 @@ int main(void) {
       cmocka_unit_test(a_stalled_upload_is_given_up),
       cmocka_unit_test(a_writer_may_take_its_time),
       cmocka_unit_test(an_upload_may_be_cancelled_in_the_middle),
+      cmocka_unit_test(an_upload_may_be_cancelled_when_more_is_asked_for),
       cmocka_unit_test(an_upload_whose_answer_was_lost_is_not_repeated),
       cmocka_unit_test(a_success_that_stored_nothing_makes_no_sense),
   };
