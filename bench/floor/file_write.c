@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
   curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_body_wanted);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)bench_number("buffer", 32768));
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)bench_number("buffer", 60 * 1024));
   run(easy, total / 64);
   bench_start();
   run(easy, total);
