@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/h2_faults.h"
 
+#include <curl/curl.h>
+
 /* Connections that end with streams on them, or with none. */
 
 enum { LISTS = 4 };
@@ -82,6 +84,11 @@ static void a_program_on_a_lost_connection_keeps_its_output(void **state) {
   }
 }
 
+/* libcurl 8.5.0 does not see that a connection has ended in order, and writes to it. */
+static bool writes_to_what_has_ended(void) {
+  return curl_version_info(CURLVERSION_NOW)->version_num == 0x080500;
+}
+
 /* Nothing was sent on the dead one, so a create is not in doubt. */
 static void a_connection_that_died_idle_is_not_used(void **state) {
   (void)state;
@@ -96,6 +103,14 @@ static void a_connection_that_died_idle_is_not_used(void **state) {
       h2_cut(t.server, 1, reset);
       if (seen) harness_turn(&t.f.h, 5);
       e2b_future_t *future = create(&t);
+      if (!reset && writes_to_what_has_ended()) {
+        const faults_error_t error = faults_fails(&t.f, future);
+        assert_int_equal(error.code, E2B_ECONNLOST);
+        assert_true(error.maybe_applied);
+        assert_int_equal(h2_count(t.server, CREATE), 0);
+        h2_close(&t);
+        continue;
+      }
       assert_int_equal(harness_await(&t.f.h, future), 0);
       e2b_sandbox_release(e2b_future_sandbox(future));
       e2b_future_release(future);
