@@ -365,13 +365,17 @@ static void on_handle_closed(uv_handle_t *handle) {
 
 static struct MHD_Daemon *make_daemon(e2b__host_server_t *server, int fd) {
   e2b_host_t *host = server->host;
-  struct MHD_OptionItem options[1 + E2B__HOST_TLS_OPTIONS];
+  struct MHD_OptionItem options[2 + E2B__HOST_TLS_OPTIONS];
   size_t count = 0;
   unsigned flags = server->tls ? MHD_USE_TLS : MHD_NO_FLAG;
   if (fd >= 0)
     options[count++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, fd, NULL};
   else
     flags |= MHD_USE_NO_LISTEN_SOCKET;
+#if MHD_VERSION >= 0x00097701
+  /* As RFC 9112 has it, no laxer: else a blank in a target is answered by a redirect. */
+  options[count++] = (struct MHD_OptionItem){MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL};
+#endif
   e2b__host_tls_daemon_options(server->tls ? host->tls : NULL, options + count);
   struct MHD_Daemon *daemon = MHD_start_daemon(
       flags | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,

@@ -337,7 +337,11 @@ static struct MHD_Daemon *start_daemon(e2b_web_t *web, int fd) {
       MHD_OPTION_CONNECTION_LIMIT, web->options.max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
       (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
       (unsigned)((web->options.request_timeout_ms + 999) / 1000), MHD_OPTION_NOTIFY_COMPLETED,
-      on_completed, web, MHD_OPTION_NOTIFY_CONNECTION, e2b__web_on_connection, web, MHD_OPTION_END);
+      on_completed, web, MHD_OPTION_NOTIFY_CONNECTION, e2b__web_on_connection, web,
+#if MHD_VERSION >= 0x00097701
+      MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, /* as RFC 9112 has it, no laxer */
+#endif
+      MHD_OPTION_END);
 }
 
 static void set_defaults(e2b_web_options *options) {

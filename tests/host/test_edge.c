@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <microhttpd.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -286,15 +287,27 @@ static void bodies_of_every_framing(void **state) {
   assert_string_equal(the_client.in.data + the_client.in.len - 4, "\r\n\r\n");
 }
 
+/* libmicrohttpd 1.0.1 takes the end of the line after a chunk extension for data, and refuses the
+ * request. */
+static bool takes_extensions(void) {
+  return strcmp(MHD_get_version(), "1.0.1") != 0;
+}
+
 static void uploads(void **state) {
   (void)state;
   enum { SIZE = 8 << 20 };
   char *data = calloc(1, SIZE);
   need_host();
-  ask("PUT", "/body", LAST "Transfer-Encoding: chunked\r\n",
-      "4\r\nwiki\r\n5;a=b\r\npedia\r\n0\r\nTrailer: x\r\n\r\n");
-  until_over();
-  assert_true(has("0\\r\\n\\r\\n") && has("wiki") && has("pedia"));
+  static const char *const bodies[] = {"4\r\nwiki\r\n5\r\npedia\r\n0\r\nTrailer: x\r\n\r\n",
+                                       "4\r\nwiki\r\n5;a=b\r\npedia\r\n0\r\n\r\n"};
+  for (size_t i = 0; i < 2; i++) {
+    ask("PUT", "/body", LAST "Transfer-Encoding: chunked\r\n", bodies[i]);
+    until_over();
+    if (i == 1 && !takes_extensions())
+      assert_true(has("HTTP/1.1 400 "));
+    else
+      assert_true(has("0\\r\\n\\r\\n") && has("wiki") && has("pedia"));
+  }
   ask("PUT", "/body", LAST "Content-Length: 8388608\r\nExpect: 100-continue\r\n", "");
   until("100 Continue");
   say(data, SIZE);
