@@ -253,8 +253,8 @@ static CURLcode set_exchange(e2b__exchange_t *exchange) {
 }
 
 /* As much as one segment of the loopback carries (64 KB less its headers), with a margin: a
- * gigabyte costs half as much again by 32 KB, and two to three times as much by 64 KB, whose rest
- * is a segment of its own. */
+ * gigabyte costs half as much again by 32 KB, and three times as much by 64 KB, whose rest is a
+ * segment of its own. */
 enum { UPLOAD_BUFFER = 60 * 1024 };
 
 static CURLcode set_body(e2b__exchange_t *exchange) {
