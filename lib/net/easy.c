@@ -127,7 +127,6 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
   (void)ip;
   (void)local_ip;
   (void)port;
-  (void)local_port;
   e2b__exchange_t *exchange = ctx;
   if (exchange->state != E2B__EXCHANGE_RUNNING) return CURL_PREREQFUNC_ABORT;
   if (exchange->connected && !exchange->request.repeatable && issued(exchange)) {
@@ -139,7 +138,7 @@ static int on_connected(void *ctx, char *ip, char *local_ip, int port, int local
   /* A larger body, or one from a source, is counted as curl asks for it. */
   if (is_small(&exchange->request)) exchange->http->stats.sent += exchange->request.body_len;
   e2b__exchange_touch(exchange);
-  e2b__origin_connected(exchange);
+  e2b__origin_connected(exchange, local_port);
   return CURL_PREREQFUNC_OK;
 }
 

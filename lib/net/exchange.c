@@ -295,6 +295,7 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char 
     result.code = E2B_ECONNLOST;
     result.why = "the answer stopped inside its head";
   }
+  if (result.code == E2B_ECONNLOST) e2b__exchange_cut_short(exchange);
   e2b__exchange_finish(exchange, &result);
 }
 
@@ -312,11 +313,12 @@ e2b__exchange_t *e2b__exchange_start(e2b__http_t *http, const e2b__http_request_
   exchange->refusal = 0;
   exchange->runs_again = 0;
   exchange->got_head = exchange->got_body = exchange->connected = exchange->connector =
-      exchange->dialled = exchange->fresh = false;
+      exchange->counted = exchange->dialled = exchange->fresh = false;
   exchange->paused = exchange->starved = exchange->overdue = exchange->refused =
       exchange->impatient = false;
   exchange->place = NULL;
   exchange->fd = CURL_SOCKET_BAD;
+  exchange->port = 0;
   exchange->state = E2B__EXCHANGE_WAITING;
   if (exchange->why == NULL) exchange->why = e2b__malloc(CURL_ERROR_SIZE);
   if (exchange->why == NULL || e2b__origin_enter(exchange) != 0) {

@@ -32,6 +32,7 @@ static void on_settle(e2b__task_t *task) {
   e2b__http_t *http = E2B__CONTAINER(task, e2b__http_t, settle);
   e2b__http_after_curl(http);
   if (http->closing) return;
+  e2b__multi_look_again(http);
   if (http->multis_empty > 1) e2b__multis_close_empty(http);
   e2b__http_admit(http);
 }
@@ -117,6 +118,7 @@ e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *a
   e2b__list_init(&http->exchanges);
   e2b__list_init(&http->idle);
   e2b__list_init(&http->ended);
+  e2b__list_init(&http->doubted);
   e2b__list_init(&http->runnable);
   e2b__task_init(&http->settle, on_settle);
   if (!find_proxy(http) || !share_init(http) || e2b__multi_new(http) == NULL) {

@@ -105,6 +105,9 @@ void e2b__exchange_continue_body(e2b__exchange_t *exchange);
 
 /* Inside on_data and on_done. */
 int e2b__exchange_status(e2b__exchange_t *exchange);
+/* Its answer is not whole, though curl said so: has curl look whether the others on its connection
+ * have been lost with it. */
+void e2b__exchange_cut_short(e2b__exchange_t *exchange);
 /* What Retry-After asks for; 0 when it does not. */
 uint64_t e2b__exchange_retry_after_ms(e2b__exchange_t *exchange);
 /* The value of the last header of that name; NULL when there is none. Lent for the event. */

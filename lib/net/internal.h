@@ -14,6 +14,14 @@
 typedef struct e2b__origin e2b__origin_t;
 typedef struct e2b__multi e2b__multi_t;
 
+/* One that may carry several exchanges, from when it is up until its socket is closed; part of what
+ * watches the socket. */
+typedef struct e2b__connection {
+  e2b__list_t node;      /* in the origin's, as long as it is counted there */
+  e2b__list_t doubt;     /* in http->doubted */
+  e2b__origin_t *origin; /* NULL: it is not counted */
+} e2b__connection_t;
+
 struct e2b__http {
   uv_loop_t *loop;
   e2b__queue_t *queue;
@@ -42,7 +50,8 @@ struct e2b__http {
   size_t spare_count;
   e2b__buffer_t spare_body; /* for the next answer of a call */
   e2b__list_t ended;        /* cancelled or resumed inside curl: seen to when it has returned */
-  e2b__task_t settle;       /* sees to `ended` from the loop */
+  e2b__list_t doubted;      /* connections on which an exchange was lost, and maybe all were */
+  e2b__task_t settle;       /* sees to `ended` and `doubted` from the loop */
 
   e2b__origin_t *origins[64]; /* by hash */
   e2b__list_t runnable;       /* origins with somebody in line who may go */
@@ -88,6 +97,7 @@ struct e2b__exchange {
   bool connected;  /* the request may be on the wire */
   bool on_way;     /* counted in http->on_way */
   bool connector;  /* opens a connection that others wait for */
+  bool counted;    /* its connection is, though its socket is not known yet */
   bool fresh;      /* not on a connection that is up */
   bool impatient;  /* has waited in line for long enough */
   bool paused;     /* wanted by the owner */
@@ -97,6 +107,7 @@ struct e2b__exchange {
   e2b__origin_t *origin;
   CURL *easy;         /* from RUNNING on: who waits in line needs none */
   curl_socket_t fd;   /* that curl last asked to watch for it, or CURL_SOCKET_BAD */
+  int port;           /* of our end of its connection, once that is up; 0 before */
   e2b__clock_t clock; /* of its clocks the one that runs out next */
   e2b__http_request_t request;
   e2b__multi_t *multi; /* that it is in; NULL: none */
@@ -134,6 +145,12 @@ void e2b__multis_close(e2b__http_t *http);
 int e2b__multi_socket_opened(e2b__multi_t *multi, curl_socket_t fd);
 /* `ctx` is the http. */
 int e2b__multi_socket_close(void *ctx, curl_socket_t fd);
+/* What its socket is of, as far as is known. */
+e2b__connection_t *e2b__multi_connection(const e2b__exchange_t *exchange);
+/* The port of our end; 0 when there is none any more. */
+int e2b__connection_port(const e2b__connection_t *connection);
+/* Has curl look at those in doubt; nothing, inside curl. */
+void e2b__multi_look_again(e2b__http_t *http);
 /* Its socket is not read while it is paused, where curl itself does not see to that. */
 void e2b__multi_hold(e2b__exchange_t *exchange);
 
@@ -180,8 +197,12 @@ void e2b__origin_leave(e2b__exchange_t *exchange);
 CURLU *e2b__origin_url(const e2b__exchange_t *exchange, const char **target);
 /* Until when it waits in line for the sake of the ceiling; UINT64_MAX: as long as it takes. */
 uint64_t e2b__origin_patience(const e2b__exchange_t *exchange);
-/* A connection is up. */
-void e2b__origin_connected(e2b__exchange_t *exchange);
+/* It is on a connection, whose end here has that port. */
+void e2b__origin_connected(e2b__exchange_t *exchange, int port);
+/* The connection's socket is known. */
+void e2b__origin_socket_known(e2b__exchange_t *exchange, e2b__connection_t *connection);
+/* Its socket is closed. */
+void e2b__connection_gone(e2b__connection_t *connection);
 /* The addresses, for CURLOPT_RESOLVE, unless curl has them: *line is NULL then. */
 int e2b__origin_announcement(e2b__exchange_t *exchange, char **line);
 /* Its server speaks HTTP/1.1, as far as is known. */

@@ -2,7 +2,10 @@
 #include "net/internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A curl multi on libuv. Rules that the order of things below keeps:
@@ -30,6 +33,7 @@ typedef struct e2b__poll {
   int events;  /* what curl wants; 0: nothing, and an event only means that the peer hung up */
   int watched; /* what libuv watches for */
   bool held;   /* its transfer is paused, and curl asks for more: see e2b__multi_hold() */
+  e2b__connection_t connection;
 } poll_ctx;
 
 static poll_ctx *poll_ctx_of(void *handle) {
@@ -180,6 +184,7 @@ static void forget_poll(e2b__http_t *http, curl_socket_t fd) {
   if ((size_t)fd >= http->polls_size || http->polls[fd] == NULL) return;
   poll_ctx *poll = http->polls[fd];
   http->polls[fd] = NULL;
+  e2b__connection_gone(&poll->connection);
   poll->handle.data = http; /* the multi may be gone sooner */
   uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
 }
@@ -217,6 +222,8 @@ static poll_ctx *poll_of(e2b__multi_t *multi, curl_socket_t fd) {
   uv_unref((uv_handle_t *)&poll->handle);
   poll->handle.data = multi;
   poll->fd = fd;
+  e2b__list_init(&poll->connection.node);
+  e2b__list_init(&poll->connection.doubt);
   http->open_handles++;
   http->polls[at] = poll;
   return poll;
@@ -239,7 +246,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
       known->held = false;
     }
     if (exchange != NULL) {
-      exchange->fd = CURL_SOCKET_BAD;
+      /* Else it is the slower of two addresses. */
+      if (exchange->fd == fd) exchange->fd = CURL_SOCKET_BAD;
       e2b__exchange_unwatched(exchange);
     }
     return 0;
@@ -248,7 +256,10 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, voi
   /* A transfer's has its watch already: this is one of curl's own (from 8.20 on it has one to wake
    * itself from other threads, of which there are none). It can do without, until it asks again. */
   if (poll == NULL) return 0;
-  if (exchange != NULL) exchange->fd = fd;
+  if (exchange != NULL) {
+    exchange->fd = fd;
+    if (exchange->counted) e2b__origin_socket_known(exchange, &poll->connection);
+  }
   int events = 0;
   if (what & CURL_POLL_IN) events |= UV_READABLE;
   if (what & CURL_POLL_OUT) events |= UV_WRITABLE;
@@ -284,6 +295,57 @@ int e2b__multi_socket_close(void *ctx, curl_socket_t fd) {
   e2b__http_t *http = ctx;
   forget_poll(http, fd);
   return close(fd);
+}
+
+e2b__connection_t *e2b__multi_connection(const e2b__exchange_t *exchange) {
+  if (exchange->fd == CURL_SOCKET_BAD) return NULL;
+  poll_ctx *poll = known_poll(exchange->multi, exchange->fd);
+  return poll != NULL ? &poll->connection : NULL;
+}
+
+int e2b__connection_port(const e2b__connection_t *connection) {
+  const poll_ctx *poll = E2B__CONTAINER(connection, poll_ctx, connection);
+  struct sockaddr_storage name;
+  socklen_t len = sizeof name;
+  if (getsockname(poll->fd, (struct sockaddr *)&name, &len) != 0) return 0;
+  if (name.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&name)->sin6_port);
+  return name.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&name)->sin_port) : 0;
+}
+
+void e2b__exchange_cut_short(e2b__exchange_t *exchange) {
+  e2b__http_t *http = exchange->http;
+  for (size_t fd = 0; exchange->port != 0 && fd < http->polls_size; fd++) {
+    e2b__connection_t *connection = http->polls[fd] != NULL ? &http->polls[fd]->connection : NULL;
+    if (connection == NULL || connection->origin == NULL) continue;
+    if (e2b__connection_port(connection) != exchange->port) continue;
+    e2b__list_remove(&connection->doubt);
+    e2b__list_append(&http->doubted, &connection->doubt);
+    e2b__queue_push(http->queue, &http->settle);
+  }
+}
+
+static bool hung_up(curl_socket_t fd) {
+  char byte;
+  const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+/* When a server breaks the rules of HTTP/2, curl ends the transfer that has read it, and no other
+ * of that connection: each would find out when it reads, but the socket has nothing more to tell.
+ * So curl is told that it has: the next finds out, and puts the connection in doubt again. Of one
+ * that is well curl finds nothing to read. One that nobody is left on curl keeps, dead or not,
+ * until it is wanted again: by then many may have been let in for its sake. */
+void e2b__multi_look_again(e2b__http_t *http) {
+  e2b__list_t *node;
+  while (http->in_curl == 0 && (node = e2b__list_take(&http->doubted)) != NULL) {
+    e2b__connection_t *connection = E2B__CONTAINER(node, e2b__connection_t, doubt);
+    poll_ctx *poll = E2B__CONTAINER(connection, poll_ctx, connection);
+    if (poll->events != 0) {
+      socket_action(poll->handle.data, poll->fd, CURL_CSELECT_IN);
+    } else if (hung_up(poll->fd)) {
+      e2b__connection_gone(connection);
+    }
+  }
 }
 
 /* --- life --- */

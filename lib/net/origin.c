@@ -47,6 +47,7 @@ struct e2b__origin {
   size_t most_in_flight;  /* at once, ever */
   size_t short_in_flight; /* of those in flight now, over HTTP/2 */
   size_t connections;     /* that are up; HTTP/2 and UNKNOWN */
+  e2b__list_t known;      /* of these, those whose socket is known */
   size_t connectors;      /* on their way */
   bool admitting;         /* in use by the loop that lets in */
   const char *dial_host;  /* the name to resolve: its own, or the proxy's */
@@ -67,7 +68,17 @@ static uint32_t hash_of(const char *text, size_t len) {
   return hash;
 }
 
+/* They may go at any time now, and unnoticed. */
+static void forget_connections(e2b__origin_t *origin) {
+  e2b__list_t *node;
+  while ((node = e2b__list_take(&origin->known)) != NULL) {
+    e2b__connection_gone(E2B__CONTAINER(node, e2b__connection_t, node));
+  }
+  origin->connections = 0;
+}
+
 static void origin_free(e2b__origin_t *origin) {
+  forget_connections(origin);
   e2b__list_remove(&origin->node);
   curl_url_cleanup(origin->url);
   e2b__free(origin->text);
@@ -128,6 +139,7 @@ static e2b__origin_t *origin_new(e2b__http_t *http, const e2b__url_t *url, const
   origin->addresses_at_ms = uv_now(http->loop);
   origin->version = url->https && !http->options.http1_only ? UNKNOWN : HTTP_1;
   e2b__list_init(&origin->node);
+  e2b__list_init(&origin->known);
   e2b__list_init(&origin->line);
   e2b__list_init(&origin->resolving);
   origin->next = *bucket;
@@ -195,11 +207,12 @@ void e2b__origin_leave(e2b__exchange_t *exchange) {
     if (exchange->request.stream) exchange->http->stats.streams--;
     if (exchange->place != NULL) --*exchange->place;
     if (exchange->connector) origin->connectors--;
-    if (origin->in_flight == 0) origin->connections = 0; /* they may go at any time now */
+    if (exchange->counted) origin->connections--;
+    if (origin->in_flight == 0) forget_connections(origin);
   }
   make_runnable(origin);
   exchange->origin = NULL;
-  exchange->connector = false;
+  exchange->connector = exchange->counted = false;
   exchange->place = NULL;
 }
 
@@ -222,15 +235,42 @@ uint64_t e2b__origin_patience(const e2b__exchange_t *exchange) {
   return exchange->entered_ms + PATIENCE_MS;
 }
 
-void e2b__origin_connected(e2b__exchange_t *exchange) {
+void e2b__origin_socket_known(e2b__exchange_t *exchange, e2b__connection_t *connection) {
+  e2b__origin_t *origin = exchange->origin;
+  exchange->counted = false;
+  if (connection->origin != NULL) {
+    origin->connections--; /* it was counted before */
+    return;
+  }
+  connection->origin = origin;
+  e2b__list_append(&origin->known, &connection->node);
+}
+
+void e2b__origin_connected(e2b__exchange_t *exchange, int port) {
   e2b__origin_t *origin = exchange->origin;
   off_its_way(exchange);
-  if (origin == NULL || !exchange->connector) return;
+  if (origin == NULL || origin->version == HTTP_1) return;
+  /* curl repeats by itself what an earlier connection has not answered. */
+  if (exchange->port != port) e2b__exchange_cut_short(exchange);
+  exchange->port = port;
+  if (!exchange->connector && !exchange->dialled) return;
+  if (exchange->connector) origin->connectors--;
+  if (!exchange->counted) origin->connections++;
   exchange->connector = false;
-  origin->connectors--;
-  origin->connections++;
+  exchange->counted = true;
+  e2b__connection_t *connection = e2b__multi_connection(exchange);
+  if (connection != NULL && e2b__connection_port(connection) == port) {
+    e2b__origin_socket_known(exchange, connection);
+  }
   make_runnable(origin);
   e2b__queue_push(origin->http->queue, &origin->http->settle);
+}
+
+void e2b__connection_gone(e2b__connection_t *connection) {
+  e2b__list_remove(&connection->node);
+  e2b__list_remove(&connection->doubt);
+  if (connection->origin != NULL) connection->origin->connections--;
+  connection->origin = NULL;
 }
 
 void e2b__origin_learn_version(e2b__exchange_t *exchange) {

@@ -188,6 +188,7 @@ static void finish_broken(e2b__stream_t *stream, const e2b__http_result_t *resul
 static void on_done(void *ctx, const e2b__http_result_t *result) {
   e2b__stream_t *stream = ctx;
   if (!stream->checked_head && result->code == 0) check_head(stream);
+  if (stream->phase == OPEN && result->code == 0) e2b__exchange_cut_short(stream->exchange);
   stream->exchange = NULL;
   if (stream->phase == ENDED) {
     finish(stream);
