@@ -123,12 +123,43 @@ static void frames_against_the_rules_end_all_that_the_connection_carries(void **
   }
 }
 
+/* Of unknown length: all that is known is that they make no sense. */
+static void answers_that_have_begun_end_with_their_connection(void **state) {
+  (void)state;
+  static const unsigned char no_stream[] = {0, 0, 1, 0, 0, 0, 0, 0, 0, 'x'};
+  for (size_t bytes = 0; bytes < 2; bytes++) {
+    h2_faults_t t;
+    h2_open(&t);
+    t.f.options.request_timeout_ms = 3600 * 1000;
+    h2_client(&t);
+    e2b_future_t *lists[NEIGHBOURS];
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+      lists[i] = list(&t);
+    }
+    h2_until_asked(&t, NEIGHBOURS);
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+      h2_head(h2_request(t.server, LIST, i), 200, "application/json", -1);
+      h2_data(h2_request(t.server, LIST, i), "[", bytes);
+    }
+    h2_until_read(&t, 1);
+    h2_raw(t.server, 1, no_stream, sizeof no_stream);
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+      assert_int_equal(faults_code(&t.f, lists[i]), E2B_EPROTOCOL);
+    }
+    h2_on(t.server, LIST, h2_answers, &h2_listed);
+    faults_succeeds(&t.f, list(&t));
+    assert_int_equal(h2_connections(t.server), 2);
+    h2_close(&t);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_another_length_than_was_said_is_no_answer),
       cmocka_unit_test(headers_without_end_are_no_answer),
       cmocka_unit_test(pings_and_frames_of_unknown_kinds_change_nothing),
       cmocka_unit_test(frames_against_the_rules_end_all_that_the_connection_carries),
+      cmocka_unit_test(answers_that_have_begun_end_with_their_connection),
   };
   return cmocka_run_group_tests_name("HTTP/2: answers", tests, NULL, NULL);
 }
