@@ -177,6 +177,9 @@ void e2b__operation_fail(e2b__operation_t *op, const e2b__call_result_t *result)
 
 void e2b__operation_fail_answer(e2b__operation_t *op, const e2b__call_result_t *result, int rc,
                                 const char *what, const char *why) {
+  /* Where HTTP/2 ends against the rules, curl takes what came for the whole body, unless a length
+   * was said. */
+  if (rc == E2B_EPROTOCOL && result->exchange != NULL) e2b__exchange_cut_short(result->exchange);
   e2b_error_t error =
       e2b__error_text(e2b__future_arena(op->future), rc, "%s%s%s%s%s", what,
                       *what != '\0' ? ": " : "", e2b_code_text(rc), *why != '\0' ? ": " : "", why);

@@ -270,16 +270,6 @@ static bool hung_up(const char *why) {
          strstr(why, "SSL_ERROR_SYSCALL") != NULL;
 }
 
-/* Where HTTP/2 has ended against the rules, curl takes what came for the whole body, unless a
- * length was said. A stream's owner knows its end. */
-static bool may_be_cut_short(e2b__exchange_t *exchange) {
-  if (exchange->port == 0 || exchange->request.stream) return false;
-  if (e2b__exchange_status(exchange) == 204) return false;
-  curl_off_t length = -1;
-  curl_easy_getinfo(exchange->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  return length < 0;
-}
-
 void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char *shared) {
   if (exchange->state == E2B__EXCHANGE_CANCELLED) return; /* it is in http->ended */
   const char *why = exchange->why != NULL ? exchange->why : shared;
@@ -305,7 +295,7 @@ void e2b__exchange_curl_done(e2b__exchange_t *exchange, CURLcode rc, const char 
     result.code = E2B_ECONNLOST;
     result.why = "the answer stopped inside its head";
   }
-  if (result.code == E2B_ECONNLOST || may_be_cut_short(exchange)) e2b__exchange_cut_short(exchange);
+  if (result.code == E2B_ECONNLOST) e2b__exchange_cut_short(exchange);
   e2b__exchange_finish(exchange, &result);
 }
 

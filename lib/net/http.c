@@ -119,6 +119,9 @@ e2b__http_t *e2b__http_new(uv_loop_t *loop, e2b__queue_t *queue, e2b__alive_t *a
   e2b__list_init(&http->idle);
   e2b__list_init(&http->ended);
   e2b__list_init(&http->doubted);
+  for (size_t i = 0; i < E2B__COUNT(http->by_port); i++) {
+    e2b__list_init(&http->by_port[i]);
+  }
   e2b__list_init(&http->runnable);
   e2b__task_init(&http->settle, on_settle);
   if (!find_proxy(http) || !share_init(http) || e2b__multi_new(http) == NULL) {

@@ -19,7 +19,9 @@ typedef struct e2b__multi e2b__multi_t;
 typedef struct e2b__connection {
   e2b__list_t node;      /* in the origin's, as long as it is counted there */
   e2b__list_t doubt;     /* in http->doubted */
+  e2b__list_t port_node; /* in http->by_port, likewise */
   e2b__origin_t *origin; /* NULL: it is not counted */
+  int port;              /* of our end */
 } e2b__connection_t;
 
 struct e2b__http {
@@ -50,6 +52,7 @@ struct e2b__http {
   size_t spare_count;
   e2b__buffer_t spare_body; /* for the next answer of a call */
   e2b__list_t ended;        /* cancelled or resumed inside curl: seen to when it has returned */
+  e2b__list_t by_port[256]; /* connections that are counted */
   e2b__list_t doubted;      /* connections on which an exchange was lost, and maybe all were */
   e2b__task_t settle;       /* sees to `ended` and `doubted` from the loop */
 

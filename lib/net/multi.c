@@ -224,6 +224,7 @@ static poll_ctx *poll_of(e2b__multi_t *multi, curl_socket_t fd) {
   poll->fd = fd;
   e2b__list_init(&poll->connection.node);
   e2b__list_init(&poll->connection.doubt);
+  e2b__list_init(&poll->connection.port_node);
   http->open_handles++;
   http->polls[at] = poll;
   return poll;
@@ -314,10 +315,11 @@ int e2b__connection_port(const e2b__connection_t *connection) {
 
 void e2b__exchange_cut_short(e2b__exchange_t *exchange) {
   e2b__http_t *http = exchange->http;
-  for (size_t fd = 0; exchange->port != 0 && fd < http->polls_size; fd++) {
-    e2b__connection_t *connection = http->polls[fd] != NULL ? &http->polls[fd]->connection : NULL;
-    if (connection == NULL || connection->origin == NULL) continue;
-    if (e2b__connection_port(connection) != exchange->port) continue;
+  if (exchange->port == 0) return;
+  e2b__list_t *list = &http->by_port[(size_t)exchange->port % E2B__COUNT(http->by_port)];
+  for (e2b__list_t *node = list->next; node != list; node = node->next) {
+    e2b__connection_t *connection = E2B__CONTAINER(node, e2b__connection_t, port_node);
+    if (connection->port != exchange->port) continue;
     e2b__list_remove(&connection->doubt);
     e2b__list_append(&http->doubted, &connection->doubt);
     e2b__queue_push(http->queue, &http->settle);

@@ -242,8 +242,12 @@ void e2b__origin_socket_known(e2b__exchange_t *exchange, e2b__connection_t *conn
     origin->connections--; /* it was counted before */
     return;
   }
+  e2b__http_t *http = origin->http;
   connection->origin = origin;
+  connection->port = exchange->port;
   e2b__list_append(&origin->known, &connection->node);
+  e2b__list_append(&http->by_port[(size_t)connection->port % E2B__COUNT(http->by_port)],
+                   &connection->port_node);
 }
 
 void e2b__origin_connected(e2b__exchange_t *exchange, int port) {
@@ -269,6 +273,7 @@ void e2b__origin_connected(e2b__exchange_t *exchange, int port) {
 void e2b__connection_gone(e2b__connection_t *connection) {
   e2b__list_remove(&connection->node);
   e2b__list_remove(&connection->doubt);
+  e2b__list_remove(&connection->port_node);
   if (connection->origin != NULL) connection->origin->connections--;
   connection->origin = NULL;
 }
